@@ -1,0 +1,1 @@
+//! The default CPU backend: a Mamba forecaster trained with AdamW.

@@ -1,0 +1,135 @@
+//! The seam between training and the code that computes.
+//!
+//! A backend is a crate that implements [`Backend`]: it makes models of a [`ModelConfig`], takes
+//! [`Batch`]es in and gives [`NamedTensors`] and predictions out. Nothing in the traits says
+//! where the numbers live, so that a model may sit on another device or in another process.
+//!
+//! - [`Backend`] creates a [`Trainer`] from a seed, or loads a [`Model`] from tensors;
+//! - a [`Model`] predicts and hands out its tensors;
+//! - a [`Trainer`] is a model that also takes optimiser steps.
+
+mod config;
+mod registry;
+mod tensor;
+
+pub use config::{ModelConfig, Objective, OptimizerConfig};
+pub use registry::{Registry, UnknownBackend};
+pub use tensor::{NamedTensors, Tensor};
+
+/// Creates models. One value serves any number of them.
+pub trait Backend: Send + Sync {
+    /// The name users write in `train.backend`.
+    fn name(&self) -> &'static str;
+
+    /// Version of the arithmetic. It is part of a generation's fingerprint, so it must change
+    /// when the same inputs would give other weights.
+    fn version(&self) -> &'static str;
+
+    /// A freshly initialised model that can be trained. Same configuration, seed and batches
+    /// give the same weights bit for bit, whatever `threads` is.
+    ///
+    /// # Errors
+    /// [`BackendError::Config`] when the configuration is not supported.
+    fn create(
+        &self,
+        config: &ModelConfig,
+        optimizer: &OptimizerConfig,
+        seed: u64,
+        threads: usize,
+    ) -> Result<Box<dyn Trainer>, BackendError>;
+
+    /// A model for prediction only, with the given weights.
+    ///
+    /// # Errors
+    /// [`BackendError::Tensor`] when a tensor is missing, unknown or of another shape.
+    fn load(
+        &self,
+        config: &ModelConfig,
+        tensors: &NamedTensors,
+        threads: usize,
+    ) -> Result<Box<dyn Model>, BackendError>;
+}
+
+/// A model that predicts.
+pub trait Model: Send {
+    /// Forecasts for `inputs` of shape (samples, `seq_len`, `n_features`), row-major. Returns
+    /// (samples, `n_outputs`), row-major; under [`Objective::Pinball`] the outputs of a sample
+    /// are (horizons, levels), ascending within each horizon.
+    ///
+    /// # Errors
+    /// [`BackendError::Shape`] when the length of `inputs` is no multiple of a window.
+    fn predict(&mut self, inputs: &[f32]) -> Result<Vec<f32>, BackendError>;
+
+    /// All weights by name, copied out.
+    ///
+    /// # Errors
+    /// [`BackendError::Failed`] when they cannot be fetched from where they live.
+    fn tensors(&self) -> Result<NamedTensors, BackendError>;
+}
+
+/// A model that learns.
+pub trait Trainer: Model {
+    /// One optimiser step on one batch at the given learning rate. Returns the batch's mean loss
+    /// before the step.
+    ///
+    /// # Errors
+    /// [`BackendError::Diverged`] when the loss or a gradient is not finite (the weights are then
+    /// as before the step), [`BackendError::Shape`] when the batch does not fit the model.
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError>;
+
+    /// Replaces all weights, as after early stopping. The optimiser's state is kept.
+    ///
+    /// # Errors
+    /// [`BackendError::Tensor`] when a tensor is missing, unknown or of another shape.
+    fn restore(&mut self, tensors: &NamedTensors) -> Result<(), BackendError>;
+}
+
+/// Training samples, row-major.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Windows: (samples, `seq_len`, `n_features`).
+    pub inputs: Vec<f32>,
+    /// Targets: (samples, [`ModelConfig::n_targets`]).
+    pub targets: Vec<f32>,
+    /// Number of samples.
+    pub samples: usize,
+}
+
+/// What a backend can refuse or fail at.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// The configuration is not supported.
+    #[error("model configuration: {0}")]
+    Config(String),
+    /// Data of another shape than the model's.
+    #[error("{what}: expected {expected} values, got {found}")]
+    Shape {
+        /// What was handed in.
+        what: &'static str,
+        /// The number of values that fits.
+        expected: usize,
+        /// The number of values found.
+        found: usize,
+    },
+    /// A tensor is missing, unknown or of another shape.
+    #[error("tensor {name}: {problem}")]
+    Tensor {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The loss or a gradient is no longer a finite number.
+    #[error("training diverged: {what} is {value} at optimiser step {step}")]
+    Diverged {
+        /// The quantity at fault.
+        what: &'static str,
+        /// Its value: infinite or not a number.
+        value: f64,
+        /// The step, from 1.
+        step: u64,
+    },
+    /// Anything else, such as a lost device.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,1 @@
+//! Daily bars, features, windows, time-ordered splits and scalers.

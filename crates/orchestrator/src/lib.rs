@@ -1,0 +1,1 @@
+//! Plan, scheduler, dispatcher and process control of a run.

@@ -1,0 +1,26 @@
+//! Symbols, job specifications and the messages between orchestrator and worker.
+//!
+//! This crate is the leaf of the workspace: it depends on no other crate of it, does no I/O and
+//! knows neither models nor files. What crosses a process boundary is defined here and nowhere
+//! else:
+//!
+//! - [`Symbol`]: a ticker, and the one safe way to turn it into a directory name;
+//! - [`JobSpec`]: everything a worker needs to train one symbol, with no default left in it;
+//! - [`WorkerRequest`] and [`WorkerEvent`]: the two directions of the wire, and [`codec`], which
+//!   carries them as JSON lines;
+//! - [`Outcome`] and [`FailureKind`]: how a symbol can end.
+
+pub mod codec;
+mod message;
+mod outcome;
+mod run_id;
+mod spec;
+mod symbol;
+
+pub use message::{JobResult, PROTOCOL_VERSION, WorkerEvent, WorkerRequest};
+pub use outcome::{FailureKind, Headline, Outcome};
+pub use run_id::{InvalidRunId, RunId};
+pub use spec::{
+    DataSource, InvalidSpec, JobSpec, ModelSpec, SplitSpec, TaskSpec, TrainSpec, symbol_seed,
+};
+pub use symbol::{InvalidSymbol, Symbol};

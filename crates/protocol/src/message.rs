@@ -1,0 +1,124 @@
+//! The messages between orchestrator and worker.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FailureKind, Headline, JobSpec, Symbol};
+
+/// Version of the messages. A worker of another version is refused at its [`WorkerEvent::Hello`].
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// What the orchestrator asks of a worker, one line of its standard input each. The end of
+/// standard input means that the orchestrator is gone: the worker stops at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WorkerRequest {
+    /// Train one symbol.
+    Run {
+        /// The job, fully resolved.
+        job: Box<JobSpec>,
+    },
+    /// No more jobs will come: exit once the current one is done.
+    Stop,
+}
+
+/// What a worker reports, one line of its standard output each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WorkerEvent {
+    /// First line of every worker.
+    Hello {
+        /// The worker's [`PROTOCOL_VERSION`].
+        protocol: u32,
+        /// Its process id.
+        pid: u32,
+        /// Version of its program.
+        version: String,
+    },
+    /// A job was taken up.
+    Started {
+        /// Its symbol.
+        symbol: Symbol,
+        /// Its attempt, from 1.
+        attempt: u32,
+    },
+    /// The data was read and split.
+    Loaded {
+        /// The symbol.
+        symbol: Symbol,
+        /// Bars read.
+        bars: usize,
+        /// Training samples.
+        train: usize,
+        /// Validation samples.
+        validation: usize,
+        /// Test samples.
+        test: usize,
+    },
+    /// An epoch ended.
+    Progress {
+        /// The symbol.
+        symbol: Symbol,
+        /// Epochs done.
+        epoch: usize,
+        /// Epochs planned at most.
+        epochs: usize,
+        /// Mean training loss of the epoch.
+        train_loss: f64,
+        /// Validation loss after it.
+        validation_loss: f64,
+        /// Training samples per second.
+        samples_per_second: f64,
+    },
+    /// A job ended.
+    Finished {
+        /// The symbol.
+        symbol: Symbol,
+        /// The attempt, from 1.
+        attempt: u32,
+        /// Wall time of the attempt, in seconds.
+        seconds: f64,
+        /// How it ended.
+        result: JobResult,
+    },
+}
+
+/// How an attempt ended, as its worker saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum JobResult {
+    /// A generation was committed and is durable.
+    Committed {
+        /// Its number.
+        generation: u64,
+        /// Its headline metrics.
+        headline: Headline,
+    },
+    /// The newest generation already has this job's fingerprint.
+    UpToDate {
+        /// Its number.
+        generation: u64,
+    },
+    /// Nothing was committed.
+    Failed {
+        /// The kind of failure.
+        kind: FailureKind,
+        /// What went wrong, and where.
+        message: String,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+}
+
+impl WorkerEvent {
+    /// The symbol the event is about; `None` for [`WorkerEvent::Hello`].
+    #[must_use]
+    pub fn symbol(&self) -> Option<&Symbol> {
+        match self {
+            Self::Hello { .. } => None,
+            Self::Started { symbol, .. }
+            | Self::Loaded { symbol, .. }
+            | Self::Progress { symbol, .. }
+            | Self::Finished { symbol, .. } => Some(symbol),
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Fully resolved job specifications.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{RunId, Symbol};
+
+/// Everything a worker needs to train one symbol once. No default is left in it: what the
+/// configuration, the environment and the flags said has been settled before it is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// The run this job belongs to.
+    pub run: RunId,
+    /// The symbol to train.
+    pub symbol: Symbol,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// Root directory of the artifact store.
+    pub store: PathBuf,
+    /// Where the symbol's bars come from.
+    pub data: DataSource,
+    /// What is to be forecast, from what.
+    pub task: TaskSpec,
+    /// Size of the model.
+    pub model: ModelSpec,
+    /// How it is trained.
+    pub train: TrainSpec,
+    /// Threads this worker may use, at least 1.
+    pub threads: usize,
+    /// Train although the newest generation has the same fingerprint.
+    pub force: bool,
+    /// Longest wait for the symbol's lock, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// File that receives the attempt's log.
+    pub log: PathBuf,
+}
+
+/// Where bars come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum DataSource {
+    /// The built-in generator: a seeded walk whose volatility clusters. Demo data, not prices.
+    Synthetic {
+        /// Number of daily bars.
+        bars: usize,
+        /// Seed of the generator; the symbol is mixed in.
+        seed: u64,
+    },
+    /// One CSV file per symbol in a directory.
+    Csv {
+        /// The directory that holds `SYMBOL.csv`.
+        dir: PathBuf,
+    },
+}
+
+/// The forecasting task: quantiles of volatility-scaled future log returns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskSpec {
+    /// Input features by name, in order; see the dataset crate for formulas.
+    pub features: Vec<String>,
+    /// Time steps the model sees (the window length), in bars.
+    pub lookback: usize,
+    /// Forecast horizons in bars, ascending.
+    pub horizons: Vec<usize>,
+    /// Quantile levels, ascending, each inside (0, 1).
+    pub quantiles: Vec<f64>,
+    /// Half-life of the trailing volatility that scales returns, in bars.
+    pub volatility_halflife: f64,
+    /// How the samples are divided in time.
+    pub split: SplitSpec,
+}
+
+/// Fractions of the samples in time order; the test part is what remains.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitSpec {
+    /// Fraction for training.
+    pub train: f64,
+    /// Fraction for validation (early stopping).
+    pub validation: f64,
+}
+
+/// Dimensions of the Mamba-1 model, named as in Gu & Dao (2023), arXiv:2312.00752.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Number of Mamba blocks.
+    pub n_layers: usize,
+    /// State size N of the selective scan.
+    pub d_state: usize,
+    /// Taps of the causal depthwise convolution.
+    pub d_conv: usize,
+    /// Expansion factor: `d_inner = expand * d_model`.
+    pub expand: usize,
+    /// Rank of the projection that makes the step size.
+    pub dt_rank: usize,
+}
+
+/// Optimisation settings (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSpec {
+    /// Name of the backend that trains.
+    pub backend: String,
+    /// Passes over the training samples at most.
+    pub epochs: usize,
+    /// Samples per optimiser step.
+    pub batch_size: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Largest global gradient norm; larger gradients are scaled down.
+    pub grad_clip: f64,
+    /// Fraction of all steps over which the learning rate rises from zero.
+    pub warmup: f64,
+    /// Epochs without a better validation loss before training stops early.
+    pub patience: usize,
+    /// Seed of this symbol's initial weights and sample order.
+    pub seed: u64,
+}
+
+/// A value in a specification that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct InvalidSpec {
+    /// The configuration key at fault, such as `task.horizons`.
+    pub key: &'static str,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+/// `Err` naming `key` unless `fine`.
+fn ensure(fine: bool, key: &'static str, message: &str) -> Result<(), InvalidSpec> {
+    if fine { Ok(()) } else { Err(InvalidSpec { key, message: message.to_owned() }) }
+}
+
+/// Whether each number is larger than the one before it.
+fn ascending<T: PartialOrd>(values: &[T]) -> bool {
+    values.windows(2).all(|pair| pair[0] < pair[1])
+}
+
+impl TaskSpec {
+    /// Checks every value (feature names excepted: the dataset crate knows those).
+    ///
+    /// # Errors
+    /// [`InvalidSpec`] names the first key at fault.
+    pub fn validate(&self) -> Result<(), InvalidSpec> {
+        ensure(!self.features.is_empty(), "task.features", "at least one feature is needed")?;
+        ensure(
+            (1..=4096).contains(&self.lookback),
+            "task.lookback",
+            "must be between 1 and 4096 bars",
+        )?;
+        let horizons = &self.horizons;
+        ensure(
+            !horizons.is_empty() && horizons[0] >= 1 && ascending(horizons),
+            "task.horizons",
+            "must be whole numbers of bars from 1, ascending, without repeats",
+        )?;
+        ensure(horizons.iter().all(|h| *h <= 1000), "task.horizons", "must not exceed 1000 bars")?;
+        let levels = &self.quantiles;
+        ensure(
+            !levels.is_empty() && levels.iter().all(|q| *q > 0.0 && *q < 1.0) && ascending(levels),
+            "task.quantiles",
+            "must be levels between 0 and 1 (both excluded), ascending, without repeats",
+        )?;
+        ensure(
+            levels.contains(&0.5),
+            "task.quantiles",
+            "must contain 0.5: the median is the point forecast",
+        )?;
+        ensure(
+            self.volatility_halflife.is_finite() && self.volatility_halflife >= 1.0,
+            "task.volatility_halflife",
+            "must be at least 1 bar",
+        )?;
+        let SplitSpec { train, validation } = self.split;
+        let inside = |x: f64| x > 0.0 && x < 1.0;
+        ensure(inside(train), "task.split.train", "must be between 0 and 1")?;
+        ensure(inside(validation), "task.split.validation", "must be between 0 and 1")?;
+        ensure(
+            train + validation < 1.0,
+            "task.split",
+            "train + validation must leave something for the test part (sum below 1)",
+        )
+    }
+}
+
+impl ModelSpec {
+    /// Checks every dimension.
+    ///
+    /// # Errors
+    /// [`InvalidSpec`] names the first key at fault.
+    pub fn validate(&self) -> Result<(), InvalidSpec> {
+        let bounded = |key, value: usize, max: usize| {
+            let message = format!("is {value}, but must be between 1 and {max}");
+            ensure((1..=max).contains(&value), key, &message)
+        };
+        bounded("model.d_model", self.d_model, 4096)?;
+        bounded("model.n_layers", self.n_layers, 64)?;
+        bounded("model.d_state", self.d_state, 256)?;
+        bounded("model.d_conv", self.d_conv, 16)?;
+        bounded("model.expand", self.expand, 8)?;
+        bounded("model.dt_rank", self.dt_rank, 4096)
+    }
+}
+
+impl TrainSpec {
+    /// Checks every setting (the backend's name excepted: the registry knows those).
+    ///
+    /// # Errors
+    /// [`InvalidSpec`] names the first key at fault.
+    pub fn validate(&self) -> Result<(), InvalidSpec> {
+        ensure(self.epochs >= 1, "train.epochs", "must be at least 1")?;
+        ensure(self.batch_size >= 1, "train.batch_size", "must be at least 1")?;
+        ensure(
+            self.learning_rate.is_finite() && self.learning_rate > 0.0,
+            "train.learning_rate",
+            "must be above 0",
+        )?;
+        ensure(
+            self.weight_decay.is_finite() && self.weight_decay >= 0.0,
+            "train.weight_decay",
+            "must not be negative",
+        )?;
+        ensure(
+            self.grad_clip.is_finite() && self.grad_clip > 0.0,
+            "train.grad_clip",
+            "must be above 0",
+        )?;
+        ensure(
+            (0.0..1.0).contains(&self.warmup),
+            "train.warmup",
+            "must be a fraction from 0 to below 1",
+        )?;
+        ensure(self.patience >= 1, "train.patience", "must be at least 1 epoch")
+    }
+}
+
+/// The seed of one symbol: the run's seed mixed with the symbol's name, so that symbols differ
+/// from each other and none depends on which others are trained beside it.
+#[must_use]
+pub fn symbol_seed(seed: u64, symbol: &Symbol) -> u64 {
+    // FNV-1a over the name, then the finaliser of splitmix64 (Steele et al. 2014) to spread it.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in symbol.as_str().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    let mut z = hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> TaskSpec {
+        TaskSpec {
+            features: vec!["log_return".into()],
+            lookback: 32,
+            horizons: vec![1, 5, 20],
+            quantiles: vec![0.05, 0.5, 0.95],
+            volatility_halflife: 20.0,
+            split: SplitSpec { train: 0.7, validation: 0.15 },
+        }
+    }
+
+    #[test]
+    fn each_bad_task_value_is_named() {
+        assert_eq!(task().validate(), Ok(()));
+        type Break = fn(&mut TaskSpec);
+        let broken: [(&str, Break); 8] = [
+            ("task.features", |t| t.features.clear()),
+            ("task.lookback", |t| t.lookback = 0),
+            ("task.horizons", |t| t.horizons = vec![5, 1]),
+            ("task.horizons", |t| t.horizons = vec![0]),
+            ("task.quantiles", |t| t.quantiles = vec![0.05, 0.95]),
+            ("task.quantiles", |t| t.quantiles = vec![0.5, 1.0]),
+            ("task.volatility_halflife", |t| t.volatility_halflife = f64::NAN),
+            ("task.split", |t| t.split.validation = 0.3),
+        ];
+        for (key, change) in broken {
+            let mut spec = task();
+            change(&mut spec);
+            assert_eq!(spec.validate().unwrap_err().key, key);
+        }
+    }
+
+    #[test]
+    fn symbols_get_different_and_stable_seeds() {
+        let seed = |n, s: &str| symbol_seed(n, &Symbol::new(s).unwrap());
+        assert_eq!(seed(0, "AAPL"), seed(0, "AAPL"));
+        assert_ne!(seed(0, "AAPL"), seed(0, "MSFT"));
+        assert_ne!(seed(0, "AAPL"), seed(1, "AAPL"));
+        // Written into metadata of committed generations: the mixing must never change.
+        assert_eq!(seed(42, "AAPL"), 8_045_471_697_624_432_370);
+    }
+}
