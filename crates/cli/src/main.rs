@@ -1,2 +1,48 @@
-//! The binary `mambafleet`.
-fn main() {}
+//! The binary `mambafleet`: arguments, configuration, what people and programs see.
+
+mod args;
+mod commands;
+mod config;
+mod error;
+mod exit;
+mod logging;
+mod output;
+mod plan;
+mod reporters;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Format};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let output = Output::new(cli.format());
+    match commands::run(cli, &output) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            error.exit().into()
+        }
+    }
+}
+
+/// Ends a call whose arguments are wrong, or that asked for help or the version.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let asked_for_json = std::env::args().any(|arg| arg == "--format=json")
+        || std::env::args()
+            .zip(std::env::args().skip(1))
+            .any(|(a, b)| a == "--format" && b == "json");
+    if error.use_stderr() && asked_for_json {
+        let error = error::CliError::usage(error.to_string().trim().to_owned());
+        Output::new(Format::Json).error(&error);
+        return error.exit().into();
+    }
+    error.exit()
+}

@@ -1,1 +1,47 @@
 //! Daily bars, features, windows, time-ordered splits and scalers.
+//!
+//! The way of the data: [`load`] reads a symbol's [`Bars`] from a CSV file ([`read_csv`]) or makes
+//! demo prices ([`synthesize`]); [`prepare`] turns them into a [`Dataset`] for training, and
+//! [`with_scaler`] into [`Windows`] for forecasting with a model trained earlier.
+//!
+//! What every consumer may rely on:
+//!
+//! - **No look-ahead.** Features, volatility and windows of a row are made from that row and
+//!   earlier ones only; [`feature`] code is handed nothing else. Changing any later row leaves
+//!   them bit-identical.
+//! - **Scalers know the training part only**, and no target of one part of a [`Dataset`] reaches
+//!   into the next.
+//! - **The same bars give the same bits** on every machine: logarithms come from `libm`, all else
+//!   is IEEE arithmetic in a fixed order.
+//! - **Faults name the place.** Every [`DataError`] says which file, line and column, and
+//!   [`DataError::hint`] what to do about it.
+//!
+//! The formulas stand in [`volatility`], [`feature`] and [`Windows`]; the baseline that any model
+//! must beat is in [`baseline`].
+
+mod bars;
+pub mod baseline;
+mod dataset;
+mod error;
+pub mod feature;
+mod nearest;
+mod read;
+mod scaler;
+mod source;
+mod split;
+mod summary;
+mod synth;
+pub mod volatility;
+mod windows;
+
+pub use bars::{Bar, Bars, CSV_COLUMNS, Origin, write_csv};
+pub use dataset::{Dataset, prepare, with_scaler};
+pub use error::{DataError, Problem};
+pub use feature::{UnknownFeature, validate_features};
+pub use read::{PRICE_TOLERANCE, REPORTED_PROBLEMS, parse_csv, read_csv};
+pub use scaler::{InvalidScaler, Scaler};
+pub use source::{csv_path, load};
+pub use split::{MIN_TEST, MIN_TRAIN, MIN_VALIDATION};
+pub use summary::{DatasetSummary, PartSummary};
+pub use synth::{MAX_SYNTHETIC_BARS, synthesize};
+pub use windows::Windows;

@@ -10,6 +10,7 @@
 //!   carries them as JSON lines;
 //! - [`Outcome`] and [`FailureKind`]: how a symbol can end.
 
+mod cause;
 pub mod codec;
 mod message;
 mod outcome;
@@ -17,6 +18,7 @@ mod run_id;
 mod spec;
 mod symbol;
 
+pub use cause::cause_chain;
 pub use message::{JobResult, PROTOCOL_VERSION, WorkerEvent, WorkerRequest};
 pub use outcome::{FailureKind, Headline, Outcome};
 pub use run_id::{InvalidRunId, RunId};

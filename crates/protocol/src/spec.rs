@@ -37,6 +37,14 @@ pub struct JobSpec {
     pub log: PathBuf,
 }
 
+impl JobSpec {
+    /// Whether the job trains on the built-in generator's bars.
+    #[must_use]
+    pub fn is_synthetic(&self) -> bool {
+        matches!(self.data, DataSource::Synthetic { .. })
+    }
+}
+
 /// Where bars come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

@@ -1,0 +1,205 @@
+//! The generations of one symbol.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mambafleet_protocol::Symbol;
+
+use crate::error::IoContext;
+use crate::reader::Opened;
+use crate::{
+    Fault, Manifest, Snapshot, StoreError, SymbolLock, SymbolReport, Transaction, Wait, durable,
+    generation, reader, verify,
+};
+
+/// How often a read is started again when generations vanish under it.
+const MAX_READS: u32 = 16;
+
+/// The part of a [`Store`](crate::Store) that belongs to one symbol.
+#[derive(Debug, Clone)]
+pub struct SymbolStore {
+    dir: PathBuf,
+    symbol: Symbol,
+}
+
+/// What the next generation is committed on top of.
+pub(crate) struct Head {
+    /// The highest number in use; 0 when there is none.
+    pub(crate) generation: u64,
+    /// The manifest of the newest generation whose manifest is intact.
+    pub(crate) manifest: Option<Manifest>,
+}
+
+impl SymbolStore {
+    pub(crate) fn new(dir: PathBuf, symbol: Symbol) -> Self {
+        Self { dir, symbol }
+    }
+
+    /// The symbol.
+    #[must_use]
+    pub fn symbol(&self) -> &Symbol {
+        &self.symbol
+    }
+
+    /// The symbol's directory; it need not exist yet.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The directory of a generation, which need not exist.
+    #[must_use]
+    pub fn generation_dir(&self, generation: u64) -> PathBuf {
+        self.dir.join(generation::dir_name(generation))
+    }
+
+    /// The numbers of all generations, ascending, as the directory names say; nothing is opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the symbol's directory cannot be listed.
+    pub fn generations(&self) -> Result<Vec<u64>, StoreError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result.at("list", &self.dir)?,
+        };
+        let mut generations = Vec::new();
+        for entry in entries {
+            let entry = entry.at("list", &self.dir)?;
+            let name = entry.file_name();
+            if let Some(generation) = name.to_str().and_then(generation::from_dir_name)
+                && entry.file_type().at("look at", &entry.path())?.is_dir()
+            {
+                generations.push(generation);
+            }
+        }
+        generations.sort_unstable();
+        Ok(generations)
+    }
+
+    /// The newest generation, whole and verified; `None` when there is no generation.
+    ///
+    /// When the newest does not verify, that is logged as an error, the one before is taken, and
+    /// [`Snapshot::skipped`] tells what was wrong.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there are generations but none of them verifies;
+    /// [`StoreError::Unstable`] when they vanished again and again while being read;
+    /// [`StoreError::Io`] when the operating system refuses to read an intact file.
+    pub fn latest(&self) -> Result<Option<Snapshot>, StoreError> {
+        for _ in 0..MAX_READS {
+            match self.newest_intact() {
+                Err(StoreError::NotFound { generation, .. }) => {
+                    tracing::debug!(symbol = %self.symbol, generation, "vanished while being read");
+                }
+                result => return result,
+            }
+        }
+        Err(StoreError::Unstable { symbol: self.symbol.clone(), attempts: MAX_READS })
+    }
+
+    /// One attempt at [`latest`](Self::latest); not found means that something vanished.
+    fn newest_intact(&self) -> Result<Option<Snapshot>, StoreError> {
+        let mut skipped: Vec<Fault> = Vec::new();
+        for generation in self.generations()?.into_iter().rev() {
+            match self.snapshot(generation) {
+                Ok(snapshot) => return Ok(Some(snapshot.with_skipped(skipped))),
+                Err(StoreError::Corrupt { generation, file, problem, .. }) => {
+                    tracing::error!(
+                        symbol = %self.symbol, generation, file, %problem,
+                        "a generation is damaged; falling back to the one before"
+                    );
+                    skipped.push(Fault { generation, file, problem: *problem });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match skipped.into_iter().next() {
+            None => Ok(None),
+            Some(newest) => Err(StoreError::corrupt(&self.symbol, newest)),
+        }
+    }
+
+    /// One generation, whole and verified.
+    ///
+    /// Files that its manifest does not list are no obstacle here, only to
+    /// [`verify`](Self::verify): they cannot change what is read.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such generation, [`StoreError::Corrupt`] when it
+    /// does not verify, [`StoreError::Io`] when it cannot be read.
+    pub fn snapshot(&self, generation: u64) -> Result<Snapshot, StoreError> {
+        self.open(generation)?.load()
+    }
+
+    /// Checks every byte of one generation against its manifest, and that nothing is there that
+    /// should not be.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot); a superfluous file is [`StoreError::Corrupt`] too.
+    pub fn verify(&self, generation: u64) -> Result<Manifest, StoreError> {
+        let corrupt = |fault| StoreError::corrupt(&self.symbol, fault);
+        let (manifest, faults) = self.open(generation)?.check()?;
+        let manifest = manifest.map_err(corrupt)?;
+        match faults.into_iter().next() {
+            Some(fault) => Err(corrupt(fault)),
+            None => Ok(manifest),
+        }
+    }
+
+    /// Checks all generations and the chain of their parents, and lists every fault. Uses all
+    /// threads of rayon's current pool.
+    ///
+    /// A symbol without generations is in order. Generations that are removed meanwhile are left
+    /// out.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
+    /// here but a fault in the report.
+    pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
+        verify::verify_all(self)
+    }
+
+    /// Begins a new generation: files are staged where no reader looks.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the symbol's directory or the staging directory cannot be created.
+    pub fn begin(&self) -> Result<Transaction, StoreError> {
+        durable::create_one_dir_durable(&self.dir)?;
+        Transaction::begin(self.clone())
+    }
+
+    /// Takes the symbol's lock, which a commit needs.
+    ///
+    /// # Errors
+    /// [`StoreError::LockTimeout`] when somebody else holds it for longer than `wait`;
+    /// [`StoreError::Io`] when it cannot be taken at all.
+    pub fn lock(&self, wait: Wait) -> Result<SymbolLock, StoreError> {
+        durable::create_dir_unsynced(&self.dir)?;
+        SymbolLock::acquire(self, wait)
+    }
+
+    /// Opens a generation for reading.
+    pub(crate) fn open(&self, generation: u64) -> Result<Opened, StoreError> {
+        reader::open(self.generation_dir(generation), &self.symbol, generation)
+    }
+
+    /// What the next commit goes on top of. A damaged manifest is stepped over, loudly, and one that
+    /// was removed meanwhile quietly: the next generation's number is above both all the same.
+    pub(crate) fn head(&self) -> Result<Head, StoreError> {
+        let generations = self.generations()?;
+        let newest = generations.last().copied().unwrap_or(0);
+        for &generation in generations.iter().rev() {
+            let dir = self.generation_dir(generation);
+            match reader::read_manifest(&dir, &self.symbol, generation) {
+                Ok(Ok(manifest)) => {
+                    return Ok(Head { generation: newest, manifest: Some(manifest) });
+                }
+                Ok(Err(fault)) => tracing::error!(symbol = %self.symbol, %fault, "damaged"),
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Head { generation: newest, manifest: None })
+    }
+}

@@ -1,0 +1,284 @@
+//! Writing a generation.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use mambafleet_protocol::Symbol;
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::durable::{self, StagedFile};
+use crate::error::IoContext;
+use crate::manifest::{MANIFEST_FILE, SCHEMA, encode_json};
+use crate::symbol_store::SymbolStore;
+use crate::weights::{Encoder, WEIGHTS_FILE};
+use crate::{Digest, FileEntry, Manifest, Parent, StoreError, SymbolLock, Writer, generation};
+
+/// What staging directories' names begin with; the rest is the nonce.
+const STAGING_PREFIX: &str = ".staging-";
+
+/// How many numbers in a row a commit may lose to others before it gives up. With a lock that
+/// works it loses none.
+const MAX_RACES: u32 = 64;
+
+/// Small writes to a staged file are gathered up to this many bytes.
+const BUFFER: usize = 64 * 1024;
+
+/// The link that people and scripts may follow.
+const LATEST_LINK: &str = "latest";
+
+/// A generation that is being written. Nothing of it is visible until [`commit`](Self::commit);
+/// dropping it instead removes what was staged.
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped leaves nothing behind"]
+pub struct Transaction {
+    store: SymbolStore,
+    staging: TempDir,
+    files: BTreeMap<String, FileEntry>,
+    failed: bool,
+}
+
+/// A commit that succeeded: the generation is visible and survives a power cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The new generation's number.
+    pub generation: u64,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The fencing token of the lock it was committed under.
+    pub lock_token: u64,
+    /// How long that lock was waited for.
+    pub lock_waited: Duration,
+    /// How long the commit itself took.
+    pub elapsed: Duration,
+}
+
+impl Transaction {
+    pub(crate) fn begin(store: SymbolStore) -> Result<Self, StoreError> {
+        let staging = durable::create_staging(store.dir(), STAGING_PREFIX)?;
+        Ok(Self { store, staging, files: BTreeMap::new(), failed: false })
+    }
+
+    /// The symbol that this will be a generation of.
+    #[must_use]
+    pub fn symbol(&self) -> &Symbol {
+        self.store.symbol()
+    }
+
+    /// Stages tensors, given as name, shape and values, and a few texts beside them, as
+    /// [`WEIGHTS_FILE`] (safetensors, 32-bit floats). The same input gives the same bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidTensor`] when a shape does not fit its values or a name occurs twice;
+    /// otherwise as [`put_with`](Self::put_with).
+    pub fn put_weights<'a>(
+        &mut self,
+        tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
+        meta: BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        let encoder = Encoder::new(tensors, &meta)?;
+        self.put_with(WEIGHTS_FILE, |out| encoder.write_to(out))
+    }
+
+    /// Stages a value as pretty JSON.
+    ///
+    /// # Errors
+    /// [`StoreError::Encode`] when the value is not JSON; otherwise as
+    /// [`put_with`](Self::put_with).
+    pub fn put_json<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), StoreError> {
+        let bytes = encode_json(value)
+            .map_err(|source| StoreError::Encode { what: name.to_owned(), source })?;
+        self.put_bytes(name, &bytes)
+    }
+
+    /// Stages bytes.
+    ///
+    /// # Errors
+    /// As [`put_with`](Self::put_with).
+    pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.put_with(name, |out| out.write_all(bytes))
+    }
+
+    /// Stages whatever `write` writes: content of any size, hashed on its way to the disk. When
+    /// this returns, the content has been synced.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidName`] when the name is not a plain portable file name, is the
+    /// manifest's, or was used before; [`StoreError::Io`] when writing or syncing fails, after
+    /// which the transaction can no longer be committed ([`StoreError::Abandoned`]).
+    pub fn put_with(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.check_usable()?;
+        if let Some(reason) = self.name_fault(name) {
+            return Err(StoreError::InvalidName { name: name.to_owned(), reason });
+        }
+        let staged = stage(self.staging.path(), name, write);
+        self.failed = staged.is_err();
+        self.files.insert(name.to_owned(), staged?);
+        Ok(())
+    }
+
+    /// Makes what was staged the symbol's next generation, in one step.
+    ///
+    /// When this returns, every reader sees the generation and it survives a power cut. On every
+    /// error but [`StoreError::CommitUncertain`] nothing has become visible, and the staged files
+    /// are removed.
+    ///
+    /// # Errors
+    /// - [`StoreError::WrongLock`] when the guard belongs to another symbol or store;
+    /// - [`StoreError::Empty`], [`StoreError::Abandoned`] when there is nothing sound to commit;
+    /// - [`StoreError::Fenced`] when a later holder of the lock has already committed;
+    /// - [`StoreError::Conflict`] when others took every number that was tried;
+    /// - [`StoreError::CommitUncertain`] when the generation is visible, but the sync that makes
+    ///   it survive a power cut failed;
+    /// - [`StoreError::Io`] when the operating system refuses.
+    pub fn commit(mut self, lock: &SymbolLock) -> Result<Commit, StoreError> {
+        let started = Instant::now();
+        self.check_committable(lock)?;
+        let mut taken = 0;
+        for race in 0..MAX_RACES {
+            let mut manifest = self.next_manifest(lock, taken)?;
+            let bytes = self.stage_manifest(&mut manifest, race > 0)?;
+            if self.publish(&manifest, &bytes)? {
+                return Ok(self.acknowledge(manifest, lock, started));
+            }
+            taken = manifest.generation;
+            tracing::warn!(symbol = %manifest.symbol, taken, "the number is taken; trying the next");
+        }
+        let symbol = self.symbol().clone();
+        Err(StoreError::Conflict { symbol, generation: taken, attempts: MAX_RACES })
+    }
+
+    fn check_usable(&self) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::Abandoned { symbol: self.symbol().clone() });
+        }
+        Ok(())
+    }
+
+    fn check_committable(&self, lock: &SymbolLock) -> Result<(), StoreError> {
+        self.check_usable()?;
+        let (symbol, directory) = (self.symbol().clone(), self.store.dir());
+        if !lock.guards(directory) {
+            let (directory, guard) = (directory.to_owned(), lock.path().to_owned());
+            return Err(StoreError::WrongLock { symbol, directory, guard });
+        }
+        if self.files.is_empty() {
+            return Err(StoreError::Empty { symbol });
+        }
+        Ok(())
+    }
+
+    fn name_fault(&self, name: &str) -> Option<&'static str> {
+        let taken = self.files.keys().any(|known| known.eq_ignore_ascii_case(name));
+        let duplicate = || taken.then_some("the transaction already holds a file of this name");
+        generation::file_name_fault(name).or_else(duplicate)
+    }
+
+    /// Describes the generation after the newest one, provided that this lock may still write it.
+    /// Its number is above `taken` too: something that is no generation may bear that name.
+    fn next_manifest(&self, lock: &SymbolLock, taken: u64) -> Result<Manifest, StoreError> {
+        let head = self.store.head()?;
+        let symbol = self.symbol().clone();
+        if let Some(newest) = &head.manifest
+            && newest.fencing_token > lock.token()
+        {
+            let (generation, found) = (newest.generation, newest.fencing_token);
+            return Err(StoreError::Fenced { symbol, generation, found, token: lock.token() });
+        }
+        let parent =
+            |newest: Manifest| Parent { generation: newest.generation, manifest_hash: newest.hash };
+        Ok(Manifest {
+            schema: SCHEMA,
+            symbol,
+            generation: head.generation.max(taken) + 1,
+            parent: head.manifest.map(parent),
+            files: self.files.values().cloned().collect(),
+            fencing_token: lock.token(),
+            nonce: self.nonce(),
+            writer: Writer::current().clone(),
+            created_at: Timestamp::now(),
+            hash: Digest::ZERO,
+        })
+    }
+
+    /// Writes and syncs the manifest, then the staging directory with all its names.
+    fn stage_manifest(&self, manifest: &mut Manifest, again: bool) -> Result<Vec<u8>, StoreError> {
+        let staging = self.staging.path();
+        let bytes = manifest
+            .seal()
+            .map_err(|source| StoreError::Encode { what: MANIFEST_FILE.to_owned(), source })?;
+        if again {
+            durable::remove_staged(&staging.join(MANIFEST_FILE))?;
+        }
+        stage(staging, MANIFEST_FILE, |out| out.write_all(&bytes))?;
+        durable::sync_dir(staging)?;
+        Ok(bytes)
+    }
+
+    /// The commit proper. False when the number was taken by another writer.
+    fn publish(&mut self, manifest: &Manifest, bytes: &[u8]) -> Result<bool, StoreError> {
+        let Manifest { symbol, generation, .. } = manifest;
+        let target = self.store.generation_dir(*generation);
+        // A network file system may lose the reply to a rename that it has done, repeat it, and
+        // then report that the name is taken, or that there is nothing left to rename. The
+        // manifest there, with our nonce in it, tells.
+        let ours = || std::fs::read(target.join(MANIFEST_FILE)).is_ok_and(|there| there == bytes);
+        match durable::rename_new(self.staging.path(), &target) {
+            Ok(true) => {}
+            Ok(false) if ours() => {}
+            Ok(false) => return Ok(false),
+            Err(_) if ours() => {}
+            Err(error) => return Err(error).at("rename the staging directory to", &target),
+        }
+        self.staging.disable_cleanup(true);
+        durable::sync_dir(self.store.dir()).map_err(|error| StoreError::CommitUncertain {
+            symbol: symbol.clone(),
+            generation: *generation,
+            source: Box::new(error),
+        })?;
+        Ok(true)
+    }
+
+    /// Reports the success, after pointing `latest` to the new generation.
+    fn acknowledge(&self, manifest: Manifest, lock: &SymbolLock, started: Instant) -> Commit {
+        let Manifest { symbol, generation, .. } = &manifest;
+        let link = self.store.dir().join(LATEST_LINK);
+        if let Err(error) = durable::replace_link(&link, &generation::dir_name(*generation)) {
+            tracing::warn!(%symbol, generation, %error, "cannot refresh the link to the newest");
+        }
+        let elapsed = started.elapsed();
+        tracing::debug!(%symbol, generation, bytes = manifest.total_length(), ?elapsed, "committed");
+        Commit {
+            generation: *generation,
+            lock_token: lock.token(),
+            lock_waited: lock.waited(),
+            elapsed,
+            manifest,
+        }
+    }
+
+    fn nonce(&self) -> String {
+        let name = self.staging.path().file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix(STAGING_PREFIX).unwrap_or(&name).to_owned()
+    }
+}
+
+/// Writes a new file into the staging directory, hashing it on the way, and syncs it.
+fn stage(
+    staging: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<FileEntry, StoreError> {
+    let mut out = BufWriter::with_capacity(BUFFER, StagedFile::create(staging.join(name))?);
+    let written = write(&mut out).and_then(|()| out.flush());
+    written.at("write", out.get_ref().path())?;
+    let (file, _) = out.into_parts();
+    file.finish(name)
+}

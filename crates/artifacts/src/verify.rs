@@ -1,0 +1,117 @@
+//! Checking everything a symbol has, and reporting every fault.
+
+use mambafleet_protocol::Symbol;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::manifest::MANIFEST_FILE;
+use crate::symbol_store::SymbolStore;
+use crate::{Fault, Manifest, Parent, Problem, StoreError};
+
+/// The result of checking all generations of a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SymbolReport {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The generations that were checked, ascending.
+    pub generations: Vec<u64>,
+    /// The length of all files whose generation has an intact manifest, in bytes.
+    pub bytes: u64,
+    /// Everything that is wrong, by generation.
+    pub faults: Vec<Fault>,
+}
+
+impl SymbolReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+/// One generation, checked by itself.
+struct Checked {
+    generation: u64,
+    manifest: Option<Manifest>,
+    faults: Vec<Fault>,
+}
+
+pub(crate) fn verify_all(store: &SymbolStore) -> Result<SymbolReport, StoreError> {
+    let generations = store.generations()?;
+    let checked: Vec<Option<Checked>> = generations
+        .into_par_iter()
+        .map(|generation| check(store, generation))
+        .collect::<Result<_, _>>()?;
+    let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
+    for at in 0..checked.len() {
+        let fault = chain_fault(&checked[..at], &checked[at]);
+        checked[at].faults.extend(fault);
+    }
+    Ok(SymbolReport {
+        symbol: store.symbol().clone(),
+        generations: checked.iter().map(|one| one.generation).collect(),
+        bytes: checked
+            .iter()
+            .filter_map(|one| one.manifest.as_ref())
+            .map(Manifest::total_length)
+            .sum(),
+        faults: checked.into_iter().flat_map(|one| one.faults).collect(),
+    })
+}
+
+/// Checks one generation; `None` when it is gone by now.
+fn check(store: &SymbolStore, generation: u64) -> Result<Option<Checked>, StoreError> {
+    let opened = match store.open(generation) {
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        result => result?,
+    };
+    let (manifest, mut faults) = opened.check()?;
+    let manifest = manifest.map_err(|fault| faults.push(fault)).ok();
+    Ok(Some(Checked { generation, manifest, faults }))
+}
+
+/// Checks that `this` was committed on top of the newest generation that was intact before it.
+///
+/// A parent that was removed is in order when it was older than everything that is left.
+fn chain_fault(earlier: &[Checked], this: &Checked) -> Option<Fault> {
+    let manifest = this.manifest.as_ref()?;
+    let intact = earlier.iter().rev().find_map(|one| one.manifest.as_ref());
+    let found = match (&manifest.parent, intact) {
+        (None, None) => return None,
+        (None, Some(before)) => format!("generation {} precedes it", before.generation),
+        (Some(parent), _) => wrong_parent(parent, intact, earlier, this.generation)?,
+    };
+    let recorded = manifest.parent.as_ref().map_or_else(|| "none".to_owned(), describe);
+    let problem = Problem::Parent { recorded, found };
+    Some(Fault { generation: this.generation, file: MANIFEST_FILE.to_owned(), problem })
+}
+
+fn wrong_parent(
+    parent: &Parent,
+    intact: Option<&Manifest>,
+    earlier: &[Checked],
+    generation: u64,
+) -> Option<String> {
+    if parent.generation >= generation {
+        return Some("a parent comes before its child".to_owned());
+    }
+    match intact {
+        Some(before) if before.generation > parent.generation => {
+            Some(format!("generation {} lies between", before.generation))
+        }
+        Some(before) if before.generation == parent.generation => {
+            let found = Parent { generation: before.generation, manifest_hash: before.hash };
+            (found != *parent).then(|| describe(&found))
+        }
+        _ => {
+            let first = earlier.first().map_or(u64::MAX, |one| one.generation);
+            let damaged = earlier.iter().any(|one| one.generation == parent.generation);
+            let gone = !damaged && parent.generation >= first;
+            gone.then(|| "that generation is missing".to_owned())
+        }
+    }
+}
+
+fn describe(parent: &Parent) -> String {
+    format!("generation {} with manifest hash {}", parent.generation, parent.manifest_hash)
+}

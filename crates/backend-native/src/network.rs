@@ -1,0 +1,67 @@
+//! The whole model on one sequence, and its weights.
+
+mod pass;
+
+pub(crate) use pass::{Backward, Forward};
+
+use mambafleet_backend::{BackendError, ModelConfig, NamedTensors, Tensor};
+use mambafleet_kernels::Real;
+
+use crate::criterion::Criterion;
+use crate::dims::Dims;
+use crate::layout::Layout;
+
+/// A model: sizes, objective and weights.
+#[derive(Debug)]
+pub(crate) struct Network<T> {
+    /// Its sizes.
+    pub(crate) dims: Dims,
+    /// Where each tensor lies.
+    pub(crate) layout: Layout,
+    /// What its outputs mean.
+    pub(crate) criterion: Criterion<T>,
+    /// All weights.
+    pub(crate) weights: Vec<T>,
+}
+
+impl<T: Real> Network<T> {
+    /// A model with all weights zero.
+    pub(crate) fn new(config: &ModelConfig) -> Result<Self, BackendError> {
+        let dims = Dims::new(config)?;
+        let layout = Layout::new(&dims);
+        let weights = vec![T::ZERO; layout.len];
+        Ok(Self { dims, criterion: Criterion::new(&config.objective), layout, weights })
+    }
+
+    /// All weights by name.
+    pub(crate) fn tensors(&self) -> NamedTensors {
+        let mut tensors = NamedTensors::default();
+        for parameter in &self.layout.parameters {
+            let data = parameter.slot.of(&self.weights).iter().map(|w| w.to_f32()).collect();
+            tensors.insert(&*parameter.name, Tensor { shape: parameter.shape.clone(), data });
+        }
+        tensors
+    }
+
+    /// Replaces all weights, or none when a tensor is missing, unknown or of another shape.
+    pub(crate) fn set_tensors(&mut self, tensors: &NamedTensors) -> Result<(), BackendError> {
+        let parameters = &self.layout.parameters;
+        for (name, _) in tensors.iter() {
+            if !parameters.iter().any(|parameter| parameter.name == name) {
+                let problem = "is not part of this model".to_owned();
+                return Err(BackendError::Tensor { name: name.to_owned(), problem });
+            }
+        }
+        let found = parameters
+            .iter()
+            .map(|parameter| tensors.expect_shape(&parameter.name, &parameter.shape))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (parameter, tensor) in parameters.iter().zip(found) {
+            let weights = parameter.slot.of_mut(&mut self.weights);
+            for (weight, value) in weights.iter_mut().zip(&tensor.data) {
+                *weight = T::from_f32(*value);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! The subcommands.
+
+mod config;
+mod list;
+mod predict;
+mod show;
+mod synth;
+mod train;
+mod verify;
+mod worker;
+
+use mambafleet_artifacts::Store;
+use mambafleet_backend::Registry;
+use mambafleet_backend_native::NativeBackend;
+
+use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
+use crate::config::Overrides;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::logging;
+use crate::output::Output;
+use crate::plan::configuration;
+
+/// Carries out one call.
+pub(crate) fn run(cli: Cli, output: &Output) -> Result<Exit, CliError> {
+    if let Command::Worker = cli.command {
+        logging::init("info");
+        return worker::run();
+    }
+    logging::init("warn");
+    let (common, output) = (cli.common, *output);
+    match cli.command {
+        Command::Train(args) => train::run(&common, &args, output),
+        Command::Ls => list::run(&common, output),
+        Command::Show { target } => show::run(&common, &target, output),
+        Command::Verify { symbols, all: _ } => verify::run(&common, &symbols, output),
+        Command::Predict(args) => predict::run(&common, &args, output),
+        Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
+        Command::Data(DataCommand::Synth { dir, selection }) => {
+            synth::run(&common, &dir, &selection, output)
+        }
+        Command::Worker => Ok(Exit::Success),
+    }
+}
+
+/// The backends this program was built with.
+fn registry() -> Registry {
+    Registry::default().with(NativeBackend)
+}
+
+/// The store that the configuration names, which must exist.
+fn open_store(common: &Common) -> Result<Store, CliError> {
+    let loaded = configuration(common, Overrides::new())?;
+    Ok(Store::open(&loaded.config.store.dir)?)
+}

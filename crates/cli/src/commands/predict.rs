@@ -1,0 +1,96 @@
+//! `mambafleet predict`.
+
+use mambafleet_protocol::{DataSource, Symbol};
+use mambafleet_worker::{Forecast, forecast};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::registry;
+use crate::args::{Common, PredictArgs};
+use crate::config::Overrides;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::plan::{configuration, path_override, select};
+use crate::table::render;
+
+#[derive(Serialize)]
+struct Predictions {
+    forecasts: Vec<Forecast>,
+    failures: Vec<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    symbol: Symbol,
+    cause: String,
+    hint: Option<String>,
+}
+
+/// Forecasts every selected symbol; what fails is named and costs the others nothing.
+pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result<Exit, CliError> {
+    let mut overrides = Overrides::new();
+    if let Some(dir) = &args.data {
+        overrides.push(path_override("data.dir", dir, "--data")?);
+    }
+    let config = configuration(common, overrides)?.config;
+    let symbols = select(&args.selection, &config)?;
+    let store = mambafleet_artifacts::Store::open(&config.store.dir)?;
+    let source = match config.data.source() {
+        source @ DataSource::Csv { .. } => Some(source),
+        DataSource::Synthetic { .. } => None,
+    };
+    let registry = registry();
+    let results: Vec<_> = symbols
+        .par_iter()
+        .map(|symbol| forecast(&store, symbol, source.as_ref(), &registry))
+        .collect();
+    let mut predictions = Predictions { forecasts: Vec::new(), failures: Vec::new() };
+    let mut damaged = false;
+    for (symbol, result) in symbols.into_iter().zip(results) {
+        match result {
+            Ok(forecast) => predictions.forecasts.push(forecast),
+            Err(error) => {
+                let error = CliError::from(error);
+                damaged |= error.exit() == Exit::Damaged;
+                let cause = error.message().to_owned();
+                let hint = error.hint().map(str::to_owned);
+                output.say(&format!("{symbol}: {cause}"));
+                predictions.failures.push(Failure { symbol, cause, hint });
+            }
+        }
+    }
+    let synthetic = predictions.forecasts.iter().any(|forecast| forecast.synthetic);
+    output.result("predictions", &predictions, || table(&predictions.forecasts))?;
+    if synthetic {
+        output.say("synthetic demo data: these prices come from a generator, not a market");
+    }
+    match (predictions.failures.is_empty(), damaged) {
+        (true, _) => Ok(Exit::Success),
+        (false, true) => Ok(Exit::Damaged),
+        (false, false) => Ok(Exit::SomeFailed),
+    }
+}
+
+fn table(forecasts: &[Forecast]) -> String {
+    let Some(first) = forecasts.first() else { return "no forecast".to_owned() };
+    let percents = first.levels.iter().map(|level| format!("p{:02}", (level * 100.0).round()));
+    let percents: Vec<String> = percents.collect();
+    let mut columns =
+        vec![("symbol", false), ("gen", true), ("as of", false), ("close", true), ("bars", true)];
+    columns.extend(percents.iter().map(|level| (level.as_str(), true)));
+    let rows = forecasts.iter().flat_map(|forecast| {
+        forecast.horizons.iter().map(|horizon| {
+            let mut row = vec![
+                forecast.symbol.to_string(),
+                forecast.generation.to_string(),
+                forecast.as_of.to_string(),
+                format!("{:.4}", forecast.close),
+                format!("+{}", horizon.horizon),
+            ];
+            row.extend(horizon.prices.iter().map(|price| format!("{price:.4}")));
+            row
+        })
+    });
+    render(&columns, rows.collect())
+}

@@ -1,0 +1,110 @@
+//! `mambafleet train`.
+
+use std::path::PathBuf;
+
+use mambafleet_artifacts::Store;
+use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
+use mambafleet_protocol::JobSpec;
+use serde::Serialize;
+
+use super::registry;
+use crate::args::{Common, TrainArgs};
+use crate::config::Overrides;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::plan::{configuration, make, path_override, select};
+use crate::reporters::{choose, summary_table};
+use crate::table::render;
+
+/// Plans, trains and reports.
+pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
+    let loaded = configuration(common, overrides(args)?)?;
+    let config = &loaded.config;
+    let registry = registry();
+    registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
+    let symbols = select(&args.selection, config)?;
+    let plan = make(config, symbols, args.force)?;
+    if args.dry_run {
+        return dry_run(&plan, output);
+    }
+    let store = Store::open_or_create(&plan.store)?;
+    let mut reporter = choose(output);
+    let summary = mambafleet_orchestrator::run(&plan, &store, myself()?, reporter.as_mut())?;
+    if !output.is_json() {
+        let record = RunRecord::dir_of(&store.runs_dir(), &plan);
+        let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
+        output.line(&summary_table(&summary, &record, synthetic))?;
+    }
+    Ok(exit(&summary))
+}
+
+/// What the flags of `train` set in the configuration.
+fn overrides(args: &TrainArgs) -> Result<Overrides, CliError> {
+    let mut overrides = Overrides::new();
+    let texts = [
+        ("run.parallel", "--parallel", args.parallel.clone()),
+        ("train.backend", "--backend", args.backend.clone()),
+        ("train.epochs", "--epochs", args.epochs.map(|n| n.to_string())),
+        ("train.seed", "--seed", args.seed.map(|n| n.to_string())),
+        ("lock.timeout", "--lock-timeout", args.lock_timeout.clone()),
+    ];
+    for (key, flag, text) in texts {
+        if let Some(text) = text {
+            overrides.push((key.to_owned(), text, flag.to_owned()));
+        }
+    }
+    if let Some(dir) = &args.data {
+        overrides.push(path_override("data.dir", dir, "--data")?);
+    }
+    Ok(overrides)
+}
+
+/// How to start this very program as a worker. On Linux the running image is named, so that
+/// replacing the file (a rebuild during a long run) does not mix versions.
+fn myself() -> Result<WorkerCommand, CliError> {
+    let program = if cfg!(target_os = "linux") {
+        PathBuf::from("/proc/self/exe")
+    } else {
+        std::env::current_exe().map_err(|error| {
+            CliError::new(Exit::Internal, format!("cannot find this program's file: {error}"))
+        })?
+    };
+    Ok(WorkerCommand { program, args: vec!["worker".into()] })
+}
+
+fn exit(summary: &RunSummary) -> Exit {
+    match summary.signal {
+        _ if summary.all_good() => Exit::Success,
+        Some(15) => Exit::Terminated,
+        Some(_) => Exit::Interrupted,
+        None => Exit::SomeFailed,
+    }
+}
+
+#[derive(Serialize)]
+struct DryRun<'a> {
+    plan: &'a RunPlan,
+}
+
+fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
+    output.result("plan", DryRun { plan }, || {
+        let rows = plan.jobs.iter().map(|job| {
+            let JobSpec { symbol, train, threads, .. } = job;
+            let data = match &job.data {
+                mambafleet_protocol::DataSource::Csv { dir } => {
+                    mambafleet_dataset::csv_path(dir, symbol).display().to_string()
+                }
+                mambafleet_protocol::DataSource::Synthetic { bars, .. } => {
+                    format!("synthetic demo data, {bars} bars")
+                }
+            };
+            vec![symbol.to_string(), data, train.epochs.to_string(), threads.to_string()]
+        });
+        let columns = [("symbol", false), ("data", false), ("epochs", true), ("threads", true)];
+        let table = render(&columns, rows.collect());
+        let (workers, store) = (plan.workers(), plan.store.display());
+        format!("{table}\n\ndry run: {workers} workers would commit to {store}")
+    })?;
+    Ok(Exit::Success)
+}

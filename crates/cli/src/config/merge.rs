@@ -1,0 +1,75 @@
+//! Layers on top of each other.
+
+use std::collections::BTreeMap;
+
+use mambafleet_protocol::InvalidSpec;
+use toml::{Table, Value};
+
+use super::{Config, ConfigError, Layer, Origin};
+
+/// The values that won, by dotted path, each with its origin.
+#[derive(Debug, Default)]
+pub(crate) struct Merged {
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl Merged {
+    /// Puts a layer on top.
+    pub(crate) fn add(&mut self, layer: Layer) {
+        self.values.extend(layer.values);
+    }
+
+    /// Every value with its origin, in the order of the paths.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+        self.values.iter().map(|(path, (value, origin))| (path.as_str(), value, origin))
+    }
+
+    /// The values as nested tables.
+    pub(crate) fn table(&self) -> Table {
+        let mut root = Table::new();
+        for (path, (value, _)) in &self.values {
+            insert(&mut root, path, value.clone());
+        }
+        root
+    }
+
+    /// Reads the values into their types.
+    pub(crate) fn resolve(&self) -> Result<Config, ConfigError> {
+        serde_path_to_error::deserialize(Value::Table(self.table())).map_err(|error| {
+            let key = error.path().to_string();
+            let message = error.into_inner().message().to_owned();
+            ConfigError::Value { origin: self.origin(&key), key, message }
+        })
+    }
+
+    /// A value that is out of bounds, with the place that set it.
+    pub(crate) fn locate(&self, error: InvalidSpec) -> ConfigError {
+        let InvalidSpec { key, message } = error;
+        ConfigError::Value { origin: self.origin(key), key: key.to_owned(), message }
+    }
+
+    /// Where the value at `path`, or the nearest one below or above it, comes from.
+    fn origin(&self, path: &str) -> Origin {
+        // The path of a list's item ends in its index: `task.horizons[2]`.
+        let path = path.split('[').next().unwrap_or(path);
+        let inside = format!("{path}.");
+        let exact = self.values.get(path);
+        let below = || self.values.iter().filter(|(key, _)| key.starts_with(&inside));
+        let latest = below().map(|(_, (_, origin))| origin).max();
+        exact.map(|(_, origin)| origin).or(latest).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+fn insert(table: &mut Table, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => {
+            table.insert(path.to_owned(), value);
+        }
+        Some((head, rest)) => {
+            let inner = table.entry(head).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}

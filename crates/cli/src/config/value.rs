@@ -1,0 +1,120 @@
+//! Values that people write in their own way.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// A duration with its unit: `90s`, `20m`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HumanDuration(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for HumanDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = HumanDuration;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration with its unit, such as \"90s\", \"20m\" or \"1h 30m\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
+                let parsed = text.parse::<jiff::SignedDuration>().ok();
+                let positive = parsed.and_then(|duration| Duration::try_from(duration).ok());
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                positive.map(HumanDuration).ok_or_else(wrong)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A whole number, or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AutoOr {
+    Auto,
+    Number(NonZeroUsize),
+}
+
+impl AutoOr {
+    /// The number, or what `auto` stands for here.
+    pub(crate) fn or(self, auto: impl FnOnce() -> usize) -> usize {
+        match self {
+            Self::Auto => auto(),
+            Self::Number(number) => number.get(),
+        }
+    }
+}
+
+impl Serialize for AutoOr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Number(number) => number.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for AutoOr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberOrAuto;
+        impl NumberOrAuto {
+            fn number<E: de::Error>(self, number: Option<usize>) -> Result<AutoOr, E> {
+                let number = number.and_then(NonZeroUsize::new);
+                number.map(AutoOr::Number).ok_or_else(|| {
+                    E::custom("expected \"auto\" or a whole number from 1, such as 10")
+                })
+            }
+        }
+        impl Visitor<'_> for NumberOrAuto {
+            type Value = AutoOr;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"auto\" or a whole number from 1")
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<AutoOr, E> {
+                self.number(usize::try_from(number).ok())
+            }
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<AutoOr, E> {
+                self.number(usize::try_from(number).ok())
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<AutoOr, E> {
+                match text.trim() {
+                    "auto" => Ok(AutoOr::Auto),
+                    text => self.number(text.parse().ok()),
+                }
+            }
+        }
+        deserializer.deserialize_any(NumberOrAuto)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_their_unit() {
+        let parse = |text: &str| {
+            HumanDuration::deserialize(toml::Value::String(text.into())).map(|d| d.0.as_secs())
+        };
+        assert_eq!(parse("90s"), Ok(90));
+        assert_eq!(parse("20m"), Ok(1200));
+        assert_eq!(parse("1h 30m"), Ok(5400));
+        for text in ["90", "", "-5s", "soon", "5 parsecs"] {
+            assert!(parse(text).is_err(), "{text:?} was accepted");
+        }
+        assert!(HumanDuration::deserialize(toml::Value::Integer(90)).is_err());
+    }
+
+    #[test]
+    fn numbers_are_at_least_one() {
+        let parse = |value: toml::Value| AutoOr::deserialize(value).ok();
+        assert_eq!(parse("auto".into()), Some(AutoOr::Auto));
+        assert_eq!(parse("10".into()).map(|n| n.or(|| 0)), Some(10));
+        assert_eq!(parse(toml::Value::Integer(3)).map(|n| n.or(|| 0)), Some(3));
+        for wrong in [toml::Value::Integer(0), toml::Value::Integer(-1), "many".into()] {
+            assert!(parse(wrong).is_none());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The one error of the command line: what happened, why, what to do, and the exit code.
+
+use mambafleet_artifacts::StoreError;
+use mambafleet_dataset::DataError;
+use mambafleet_orchestrator::RunError;
+use mambafleet_protocol::{InvalidRunId, InvalidSymbol, cause_chain};
+use mambafleet_worker::{ForecastError, ServeError};
+
+use crate::config::ConfigError;
+use crate::exit::Exit;
+
+/// What ends a command early.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl CliError {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            e if e.is_corrupt() => Exit::Damaged,
+            e if e.is_lock_timeout() => Exit::Busy,
+            StoreError::NotAStore { .. } | StoreError::NotFound { .. } => Exit::NothingSelected,
+            _ => Exit::Internal,
+        };
+        let hint = match &error {
+            StoreError::NotAStore { .. } => {
+                Some("train something first, or name the store with --store")
+            }
+            StoreError::NotFound { .. } => Some("`mambafleet ls` lists what there is"),
+            _ => None,
+        };
+        Self { exit, message: cause_chain(&error), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<DataError> for CliError {
+    fn from(error: DataError) -> Self {
+        Self { exit: Exit::SomeFailed, message: cause_chain(&error), hint: error.hint() }
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.hint();
+        Self { exit: Exit::Usage, message: cause_chain(&error), hint }
+    }
+}
+
+impl From<InvalidSymbol> for CliError {
+    fn from(error: InvalidSymbol) -> Self {
+        Self::usage(cause_chain(&error))
+    }
+}
+
+impl From<InvalidRunId> for CliError {
+    fn from(error: InvalidRunId) -> Self {
+        Self::new(Exit::Internal, cause_chain(&error))
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        Self::new(Exit::Internal, cause_chain(&error))
+    }
+}
+
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        Self::new(Exit::Internal, cause_chain(&error))
+    }
+}
+
+impl From<ForecastError> for CliError {
+    fn from(error: ForecastError) -> Self {
+        match error {
+            ForecastError::Store(error) => error.into(),
+            ForecastError::Data(error) => error.into(),
+            error => Self::new(Exit::SomeFailed, cause_chain(&error)),
+        }
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Internal, format!("cannot write the output: {error}"))
+    }
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Exit::Internal, format!("cannot write JSON: {error}"))
+    }
+}

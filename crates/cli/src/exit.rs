@@ -1,0 +1,61 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How the program ends; part of the command line's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All symbols are trained or up to date; the command did what it was asked.
+    Success,
+    /// An unexpected internal error.
+    Internal,
+    /// Wrong arguments or configuration.
+    Usage,
+    /// Some symbols failed; the others are committed.
+    SomeFailed,
+    /// Nothing was selected.
+    NothingSelected,
+    /// Somebody else holds a lock.
+    Busy,
+    /// The store is damaged.
+    Damaged,
+    /// Interrupted by SIGINT; everything finished so far is committed.
+    Interrupted,
+    /// Interrupted by SIGTERM; everything finished so far is committed.
+    Terminated,
+}
+
+impl Exit {
+    /// The code as the shell sees it.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Internal => 1,
+            Self::Usage => 2,
+            Self::SomeFailed => 3,
+            Self::NothingSelected => 4,
+            Self::Busy => 5,
+            Self::Damaged => 6,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The section of `--help` that documents the exit codes.
+pub(crate) const HELP: &str = "Exit codes:
+    0  all symbols trained or up to date; the command did what it was asked
+    1  unexpected internal error
+    2  wrong usage or configuration
+    3  some symbols failed, the others are committed
+    4  nothing selected
+    5  busy: another process holds the lock
+    6  the store is damaged
+  130  interrupted (SIGINT), everything finished so far is committed
+  143  terminated (SIGTERM), everything finished so far is committed";

@@ -1,0 +1,16 @@
+//! Tracing lines on standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+/// Environment variable that chooses what is logged, in tracing's filter syntax.
+pub(crate) const LOG_VARIABLE: &str = "MAMBAFLEET_LOG";
+
+/// Sends tracing lines to standard error. `default` applies unless [`LOG_VARIABLE`] says
+/// otherwise.
+pub(crate) fn init(default: &str) {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(stderr).init();
+}

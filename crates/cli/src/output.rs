@@ -1,0 +1,102 @@
+//! Data on standard output, talk on standard error.
+
+use std::io::{ErrorKind, Write};
+
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::error::CliError;
+
+/// Version of the JSON that commands print.
+pub(crate) const OUTPUT_SCHEMA: u32 = 1;
+
+/// Where results go, and in which form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a, T> {
+    schema: u32,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(flatten)]
+    value: T,
+}
+
+#[derive(Serialize)]
+struct ErrorValue<'a> {
+    message: &'a str,
+    hint: Option<&'a str>,
+    exit_code: u8,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a result: `value` as one JSON object of type `kind`, or `human` as it is.
+    pub(crate) fn result<T: Serialize>(
+        self,
+        kind: &str,
+        value: T,
+        human: impl FnOnce() -> String,
+    ) -> Result<(), CliError> {
+        if self.is_json() {
+            let envelope = Envelope { schema: OUTPUT_SCHEMA, kind, value };
+            print(&serde_json::to_string_pretty(&envelope)?)
+        } else {
+            print(human().trim_end())
+        }
+    }
+
+    /// Prints one line to standard output.
+    pub(crate) fn line(self, line: &str) -> Result<(), CliError> {
+        print(line)
+    }
+
+    /// Says something to the person at the terminal; silent in JSON.
+    pub(crate) fn say(self, text: &str) {
+        if !self.is_json() {
+            say(text);
+        }
+    }
+
+    /// Reports what ended the command.
+    pub(crate) fn error(self, error: &CliError) {
+        let (message, hint, exit_code) = (error.message(), error.hint(), error.exit().code());
+        if self.is_json() {
+            let value = ErrorValue { message, hint, exit_code };
+            let envelope = Envelope { schema: OUTPUT_SCHEMA, kind: "error", value };
+            if let Ok(text) = serde_json::to_string_pretty(&envelope) {
+                let _ = print(&text);
+            }
+            return;
+        }
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        say(&format!("error: {message}"));
+        if let Some(hint) = hint {
+            say(&format!("hint: {hint}"));
+        }
+    }
+}
+
+/// Writes a line to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error; there is nowhere to complain if that fails.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,150 @@
+//! From the configuration and a selection of symbols to a plan.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use mambafleet_orchestrator::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
+use mambafleet_protocol::{DataSource, JobSpec, Symbol, TrainSpec, symbol_seed};
+
+use crate::args::{Common, Selection};
+use crate::config::{Config, Loaded, Overrides};
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// The name and version that generations and runs record.
+pub(crate) const PROGRAM: &str = concat!("mambafleet ", env!("CARGO_PKG_VERSION"));
+
+/// Reads the configuration as it applies to a call with these arguments. `more` are the values
+/// that the command's own flags set.
+pub(crate) fn configuration(common: &Common, more: Overrides) -> Result<Loaded, CliError> {
+    let mut overrides = Overrides::new();
+    for assignment in &common.set {
+        let (key, value) = assignment
+            .split_once('=')
+            .ok_or_else(|| crate::config::ConfigError::Assignment(assignment.clone()))?;
+        overrides.push((key.trim().into(), value.trim().into(), format!("--set {key}")));
+    }
+    if let Some(dir) = &common.store {
+        overrides.push(path_override("store.dir", dir, "--store")?);
+    }
+    overrides.extend(more);
+    Ok(crate::config::load(common.config.as_deref(), overrides)?)
+}
+
+/// A flag that sets a path. Configuration is text, so the path must be UTF-8.
+pub(crate) fn path_override(
+    key: &str,
+    path: &Path,
+    flag: &str,
+) -> Result<(String, String, String), CliError> {
+    let Some(text) = path.to_str() else {
+        return Err(CliError::usage(format!("{flag}: {} is not valid UTF-8", path.display())));
+    };
+    if text.is_empty() {
+        return Err(CliError::usage(format!("{flag}: the path is empty")));
+    }
+    Ok((key.to_owned(), text.to_owned(), flag.to_owned()))
+}
+
+/// The symbols that a call selects: from its flags, or else from the configuration, with groups
+/// resolved, each once, in the order in which they were first named.
+pub(crate) fn select(selection: &Selection, config: &Config) -> Result<Vec<Symbol>, CliError> {
+    let (names, place) = match (&selection.symbols, &selection.symbols_file) {
+        (Some(names), _) => (names.clone(), "--symbols".to_owned()),
+        (None, Some(file)) => (read_list(file)?, format!("--symbols-file {}", file.display())),
+        (None, None) => (config.run.symbols.clone(), "run.symbols".to_owned()),
+    };
+    let mut seen = BTreeSet::new();
+    let mut selected = Vec::new();
+    for name in names.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
+        for symbol in expand(name, config).map_err(|e| CliError::usage(format!("{place}: {e}")))? {
+            if seen.insert(symbol.clone()) {
+                selected.push(symbol);
+            }
+        }
+    }
+    if selected.is_empty() {
+        let error = CliError::new(Exit::NothingSelected, format!("{place} selects no symbol"));
+        return Err(error.with_hint("name some, as in --symbols AAPL,MSFT"));
+    }
+    Ok(selected)
+}
+
+/// One symbol per line; empty lines and what follows a `#` that begins a word are comments.
+fn read_list(file: &Path) -> Result<Vec<String>, CliError> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
+    let uncommented = |line: &str| {
+        let end = line.match_indices('#').map(|(at, _)| at);
+        let mut comments =
+            end.filter(|at| line[..*at].chars().next_back().is_none_or(|c| c == ' '));
+        line[..comments.next().unwrap_or(line.len())].trim().to_owned()
+    };
+    Ok(text.lines().map(uncommented).filter(|line| !line.is_empty()).collect())
+}
+
+/// A symbol, or the symbols of an `@group`.
+fn expand(name: &str, config: &Config) -> Result<Vec<Symbol>, String> {
+    let Some(group) = name.strip_prefix('@') else {
+        return Ok(vec![Symbol::new(name).map_err(|error| error.to_string())?]);
+    };
+    let Some(members) = config.groups.get(group) else {
+        let known: Vec<_> = config.groups.keys().map(|name| format!("@{name}")).collect();
+        return Err(format!("there is no group @{group}; there is {}", known.join(", ")));
+    };
+    let parse = |member: &String| {
+        Symbol::new(member.as_str()).map_err(|error| format!("groups.{group}: {error}"))
+    };
+    members.iter().map(parse).collect()
+}
+
+/// Makes the plan: one fully resolved job per symbol.
+pub(crate) fn make(
+    config: &Config,
+    symbols: Vec<Symbol>,
+    force: bool,
+) -> Result<RunPlan, CliError> {
+    let run = new_run_id()?;
+    let store = absolute(&config.store.dir)?;
+    let data = match config.data.source() {
+        DataSource::Csv { dir } => DataSource::Csv { dir: absolute(&dir)? },
+        source @ DataSource::Synthetic { .. } => source,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let parallel = config.run.parallel.or(|| cores);
+    let threads = threads_per_worker(cores, parallel.min(symbols.len()));
+    let lock_timeout_ms = u64::try_from(config.lock.timeout.0.as_millis()).unwrap_or(u64::MAX);
+    let jobs = symbols.into_iter().map(|symbol| JobSpec {
+        run: run.clone(),
+        attempt: 1,
+        store: store.clone(),
+        data: data.clone(),
+        task: config.task.clone(),
+        model: config.model.spec(),
+        train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..config.train.clone() },
+        threads,
+        force,
+        lock_timeout_ms,
+        log: PathBuf::new(),
+        symbol,
+    });
+    let retry = RetryPolicy {
+        retries: config.run.retries,
+        backoff: config.run.backoff.0,
+        backoff_max: config.run.backoff_max.0,
+    };
+    let jobs = jobs.collect();
+    let grace = config.run.grace.0;
+    Ok(RunPlan::new(run, PROGRAM.to_owned(), store, parallel, retry, grace, jobs))
+}
+
+/// Workers run elsewhere later on: no path may depend on the current directory.
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?;
+    if absolute.to_str().is_none() {
+        return Err(CliError::usage(format!("{} is not valid UTF-8", absolute.display())));
+    }
+    Ok(absolute)
+}

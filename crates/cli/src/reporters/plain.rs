@@ -1,0 +1,95 @@
+//! A plain line per event, for logs and pipes.
+
+use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
+use mambafleet_protocol::{Outcome, Symbol};
+
+use crate::output::say;
+use crate::table::{number, percent, seconds};
+
+/// Writes one line per event to standard error.
+pub(crate) struct PlainReporter;
+
+impl Reporter for PlainReporter {
+    fn on_event(&mut self, event: &StampedEvent) {
+        if let Some(line) = describe(&event.event) {
+            say(&line);
+        }
+    }
+}
+
+/// One line about an event; `None` for events that only programs care about.
+pub(crate) fn describe(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::RunStarted { run, symbols, workers, threads, synthetic, .. } => {
+            let symbols = count(*symbols, "symbol");
+            let workers = count(*workers, "worker");
+            let threads = count(*threads, "thread");
+            let demo = if *synthetic { " on synthetic demo data" } else { "" };
+            format!("run {run}: {symbols}{demo}, {workers} of {threads} each")
+        }
+        RunEvent::WorkerStarted { .. } | RunEvent::RunFinished { .. } => return None,
+        RunEvent::WorkerLost { worker, pid, cause } => {
+            let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+            format!("worker {worker}{pid} is gone: {cause}")
+        }
+        RunEvent::Stray { worker, text } => format!("worker {worker} wrote: {text}"),
+        RunEvent::AttemptStarted { symbol, attempt, worker, .. } => {
+            format!("{symbol}: attempt {attempt} on worker {worker}")
+        }
+        RunEvent::Loaded { symbol, bars, train, validation, test } => {
+            format!("{symbol}: {bars} bars; {train} train, {validation} validation, {test} test")
+        }
+        RunEvent::Progress {
+            symbol,
+            epoch,
+            epochs,
+            train_loss,
+            validation_loss,
+            samples_per_second,
+        } => format!(
+            "{symbol}: epoch {epoch}/{epochs}, train loss {}, validation loss {}, {} samples/s",
+            number(*train_loss),
+            number(*validation_loss),
+            samples_per_second.round(),
+        ),
+        RunEvent::AttemptFailed { symbol, attempt, kind, cause, retry_in } => {
+            let next = retry_in.map_or_else(String::new, |s| format!("; again in {s:.1} s"));
+            format!("{symbol}: attempt {attempt} failed ({kind}): {cause}{next}")
+        }
+        RunEvent::SymbolFinished { symbol, outcome } => finished(symbol, outcome),
+        RunEvent::Draining { signal, running, grace } => format!(
+            "{signal}: starting nothing new; {} may finish within {grace} s (again to kill)",
+            count(*running, "attempt")
+        ),
+        RunEvent::Killing { reason } => format!("killing the workers: {reason}"),
+    })
+}
+
+/// One line about how a symbol ended.
+pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Trained { generation, seconds: time, headline, .. } => format!(
+            "{symbol}: committed generation {generation} after {}; validation loss {} -> {}, \
+             test loss {} ({} against the baseline)",
+            seconds(*time),
+            number(headline.first_validation_loss),
+            number(headline.best_validation_loss),
+            number(headline.test_loss),
+            percent(1.0 - headline.test_loss / headline.baseline_loss),
+        ),
+        Outcome::UpToDate { generation } => {
+            format!("{symbol}: up to date, generation {generation}")
+        }
+        Outcome::Failed { kind, cause, hint, .. } => {
+            let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            format!("{symbol}: failed ({kind}): {cause}{hint}")
+        }
+        Outcome::Interrupted { started: true } => format!("{symbol}: interrupted"),
+        Outcome::Interrupted { started: false } => format!("{symbol}: not started"),
+    }
+}
+
+/// A number with its noun: `1 symbol`, `3 symbols`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,81 @@
+//! The table at the end of a run.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use mambafleet_orchestrator::{RunSummary, SymbolSummary};
+use mambafleet_protocol::{Outcome, Symbol};
+
+use super::plain::count;
+use crate::table::{Column, number, percent, render, seconds};
+
+const COLUMNS: [Column<'_>; 8] = [
+    ("symbol", false),
+    ("outcome", false),
+    ("gen", true),
+    ("epochs", true),
+    ("validation loss", true),
+    ("test loss", true),
+    ("vs baseline", true),
+    ("time", true),
+];
+
+/// Everything a person wants to see when a run has ended: a row per symbol, each failure with
+/// cause, hint and log, and the counts.
+pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool) -> String {
+    let rows = summary.symbols.iter().map(row).collect();
+    let mut text = render(&COLUMNS, rows);
+    text.push('\n');
+    for SymbolSummary { symbol, outcome } in &summary.symbols {
+        if let Outcome::Failed { kind, cause, hint, attempts, log } = outcome {
+            let attempts = count(*attempts as usize, "attempt");
+            let _ = write!(text, "\n{symbol} failed ({kind}, {attempts}): {cause}\n");
+            if let Some(hint) = hint {
+                let _ = writeln!(text, "  hint: {hint}");
+            }
+            let _ = writeln!(text, "  log:  {}", log.display());
+        }
+    }
+    let _ = write!(text, "\n{} in {}", counts(summary), seconds(summary.seconds));
+    if synthetic {
+        text.push_str("\nsynthetic demo data: these prices come from a generator, not a market");
+    }
+    let _ = write!(text, "\nrecord: {}", record.display());
+    text
+}
+
+/// `2 trained, 1 failed`.
+fn counts(summary: &RunSummary) -> String {
+    let labels = ["trained", "up to date", "failed", "interrupted"];
+    let counted = labels.iter().map(|label| (summary.count(label), label));
+    let shown = counted.filter(|(n, _)| *n > 0).map(|(n, label)| format!("{n} {label}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+fn row(SymbolSummary { symbol, outcome }: &SymbolSummary) -> Vec<String> {
+    let blank = String::new;
+    match outcome {
+        Outcome::Trained { generation, seconds: time, headline, .. } => vec![
+            symbol.to_string(),
+            outcome.label().to_owned(),
+            generation.to_string(),
+            headline.epochs.to_string(),
+            format!(
+                "{} -> {}",
+                number(headline.first_validation_loss),
+                number(headline.best_validation_loss)
+            ),
+            number(headline.test_loss),
+            percent(1.0 - headline.test_loss / headline.baseline_loss),
+            seconds(*time),
+        ],
+        Outcome::UpToDate { generation } => short(symbol, outcome, generation.to_string()),
+        Outcome::Failed { .. } | Outcome::Interrupted { .. } => short(symbol, outcome, blank()),
+    }
+}
+
+fn short(symbol: &Symbol, outcome: &Outcome, generation: String) -> Vec<String> {
+    let mut row = vec![symbol.to_string(), outcome.label().to_owned(), generation];
+    row.resize(COLUMNS.len(), String::new());
+    row
+}

@@ -1,0 +1,74 @@
+//! The one style of tables.
+
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// A column: its title, and whether its cells are numbers, which stand to the right.
+pub(crate) type Column<'a> = (&'a str, bool);
+
+/// Lays out rows under titles, without lines, in at most the terminal's width.
+pub(crate) fn render(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.iter().map(|(title, number)| cell(&title.to_uppercase(), *number)));
+    for row in rows {
+        let cells = row.iter().zip(columns).map(|(text, (_, number))| cell(text, *number));
+        table.add_row(cells.collect::<Vec<_>>());
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 1));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+fn cell(text: &str, number: bool) -> Cell {
+    let alignment = if number { CellAlignment::Right } else { CellAlignment::Left };
+    Cell::new(text).set_alignment(alignment)
+}
+
+/// A loss or another small number, to four digits.
+pub(crate) fn number(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+/// A share with its sign, in per cent: `+1.2 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}
+
+/// A duration in seconds as people say it: `0.4s`, `12s`, `3m 20s`, `2h 5m`, `3d 4h`.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..10 => format!("{seconds:.1}s"),
+        10..60 => format!("{whole}s"),
+        60..3600 => format!("{}m {}s", whole / 60, whole % 60),
+        3600..86_400 => format!("{}h {}m", whole / 3600, whole % 3600 / 60),
+        _ => format!("{}d {}h", whole / 86_400, whole % 86_400 / 3600),
+    }
+}
+
+/// A number of bytes as people say it: `312 B`, `24.1 KiB`, `3.0 MiB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_read_well() {
+        let shown: Vec<_> = [0.44, 9.96, 59.4, 200.0, 7500.0, 273_600.0].map(seconds).into();
+        assert_eq!(shown, ["0.4s", "10s", "59s", "3m 20s", "2h 5m", "3d 4h"]);
+        let shown: Vec<_> = [0, 312, 24_678, 3_145_728].map(bytes).into();
+        assert_eq!(shown, ["0 B", "312 B", "24.1 KiB", "3.0 MiB"]);
+    }
+}

@@ -1,0 +1,254 @@
+//! What can be wrong with data, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use mambafleet_protocol::{InvalidSpec, Symbol};
+
+use crate::scaler::InvalidScaler;
+use crate::{CSV_COLUMNS, Origin, UnknownFeature};
+
+/// Why data could not be read or prepared. `Display` is one line that names the file or symbol
+/// and the fault; [`hint`](Self::hint) says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The directory with the CSV files is not there.
+    #[error("data directory {} does not exist", .dir.display())]
+    MissingDirectory {
+        /// The directory looked for.
+        dir: PathBuf,
+    },
+    /// What should be the directory with the CSV files is something else.
+    #[error("{} is not a directory", .dir.display())]
+    NotADirectory {
+        /// The path given.
+        dir: PathBuf,
+    },
+    /// The directory has no file for this symbol.
+    #[error("no data for {symbol}: {} does not exist", .path.display())]
+    Missing {
+        /// The symbol without data.
+        symbol: Symbol,
+        /// The file looked for.
+        path: PathBuf,
+        /// The directory searched.
+        dir: PathBuf,
+        /// The CSV file there with the most similar name, if one is similar.
+        nearest: Option<String>,
+        /// How many CSV files the directory holds.
+        files: usize,
+    },
+    /// The operating system refused to read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is not text.
+    #[error("{} is not a text file: it {appearance}", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like instead, continuing "it ...".
+        appearance: &'static str,
+    },
+    /// The file holds nothing, or nothing but blank lines.
+    #[error("{} is empty", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds a header and no rows.
+    #[error("{} holds a header but no bars", .path.display())]
+    NoBars {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The cells are not separated by commas.
+    #[error("{}, line {line}: cells are separated by {separator:?}, not by commas", .path.display())]
+    Separator {
+        /// The file.
+        path: PathBuf,
+        /// The header's line, from 1.
+        line: u64,
+        /// The separator found.
+        separator: char,
+    },
+    /// The header lacks a column.
+    #[error("{}, line {line}: no column \"{column}\" in the header ({found})", .path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The header's line, from 1.
+        line: u64,
+        /// The column looked for.
+        column: &'static str,
+        /// The columns found.
+        found: String,
+    },
+    /// The header names a column twice.
+    #[error("{}, line {line}: column \"{column}\" stands twice in the header", .path.display())]
+    RepeatedColumn {
+        /// The file.
+        path: PathBuf,
+        /// The header's line, from 1.
+        line: u64,
+        /// The column found twice.
+        column: &'static str,
+    },
+    /// Rows of the file make no sense.
+    #[error("{}", malformed(.path, .problems, *.total))]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The first problems, in the order of the lines; at least one.
+        problems: Vec<Problem>,
+        /// How many problems there are in all.
+        total: usize,
+    },
+    /// There are too few bars for the task.
+    #[error("{symbol}: {present} bars in {origin}, but {needed} are needed to {purpose}")]
+    TooFewRows {
+        /// The symbol.
+        symbol: Symbol,
+        /// Where its bars come from.
+        origin: Origin,
+        /// Bars there are.
+        present: usize,
+        /// Bars it takes.
+        needed: usize,
+        /// For what.
+        purpose: &'static str,
+    },
+    /// A feature that does not exist.
+    #[error(transparent)]
+    UnknownFeature(#[from] UnknownFeature),
+    /// A task that makes no sense.
+    #[error(transparent)]
+    InvalidTask(#[from] InvalidSpec),
+    /// A stored scaler that does not fit the task.
+    #[error(transparent)]
+    InvalidScaler(#[from] InvalidScaler),
+}
+
+/// One thing wrong with one place of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1, counting the header and blank lines.
+    pub line: u64,
+    /// The column, where one is at fault.
+    pub column: Option<&'static str>,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, message } = self;
+        match column {
+            Some(column) => write!(f, "line {line}, column {column}: {message}"),
+            None => write!(f, "line {line}: {message}"),
+        }
+    }
+}
+
+fn malformed(path: &std::path::Path, problems: &[Problem], total: usize) -> String {
+    let mut text = path.display().to_string();
+    if let Some(first) = problems.first() {
+        text += &format!(", {first}");
+    }
+    match total.saturating_sub(1) {
+        0 => text,
+        1 => text + " (and 1 more problem)",
+        more => text + &format!(" (and {more} more problems)"),
+    }
+}
+
+impl DataError {
+    /// The single problems of a malformed file, the first few of them; empty for other errors.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Malformed { problems, .. } => problems,
+            _ => &[],
+        }
+    }
+
+    /// What the user can do about it, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let header = CSV_COLUMNS.join(",");
+        Some(match self {
+            Self::MissingDirectory { .. } | Self::NotADirectory { .. } => {
+                "give the directory that holds one SYMBOL.csv per symbol".to_owned()
+            }
+            Self::Missing { path, nearest, files, .. } => missing_hint(path, nearest, *files),
+            Self::NotText { .. } => {
+                format!("the file must be plain CSV text in UTF-8 with the header {header}")
+            }
+            Self::Empty { .. } | Self::NoBars { .. } => format!(
+                "the file needs the header {header} and one row per trading day; export it again"
+            ),
+            Self::Separator { .. } => {
+                "write the file with commas between cells and a decimal point in numbers".to_owned()
+            }
+            Self::MissingColumn { .. } | Self::RepeatedColumn { .. } => format!(
+                "the first line must name {header} once each, in any order; \
+                 further columns are ignored"
+            ),
+            Self::Malformed { .. } => "correct the rows named, or export the file again; \
+                 rows go from the oldest day to the newest, one per day"
+                .to_owned(),
+            Self::TooFewRows { .. } => "provide more history, or lower task.lookback, the largest \
+                 of task.horizons, or the part of task.split that takes most"
+                .to_owned(),
+            Self::UnknownFeature(unknown) => unknown.hint(),
+            Self::InvalidScaler(_) => "train the symbol again with this configuration".to_owned(),
+            Self::Io { .. } | Self::InvalidTask(_) => return None,
+        })
+    }
+}
+
+fn missing_hint(path: &std::path::Path, nearest: &Option<String>, files: usize) -> String {
+    let name = path.file_name().unwrap_or_default().display();
+    let held = match files {
+        0 => "the directory holds no CSV file".to_owned(),
+        1 => "the directory holds 1 CSV file".to_owned(),
+        n => format!("the directory holds {n} CSV files"),
+    };
+    match nearest {
+        Some(nearest) => format!("{held}; the nearest name is {nearest}"),
+        None => format!("{held}; add {name} or leave the symbol out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_file_is_told_in_one_line() {
+        let problem = |line, column| Problem { line, column, message: "is odd".into() };
+        let error = |problems: Vec<Problem>, total| DataError::Malformed {
+            path: "A.csv".into(),
+            problems,
+            total,
+        };
+        let one = error(vec![problem(7, Some("close"))], 1);
+        assert_eq!(one.to_string(), "A.csv, line 7, column close: is odd");
+        let two = error(vec![problem(7, None), problem(8, None)], 2);
+        assert_eq!(two.to_string(), "A.csv, line 7: is odd (and 1 more problem)");
+        assert_eq!(two.problems().len(), 2);
+        let many = error(vec![problem(7, None)], 8);
+        assert!(many.to_string().ends_with("(and 7 more problems)"));
+    }
+
+    #[test]
+    fn errors_stay_small_enough_to_pass_around() {
+        assert!(size_of::<DataError>() <= 128, "{}", size_of::<DataError>());
+    }
+}

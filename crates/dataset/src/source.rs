@@ -1,0 +1,100 @@
+//! From a data source to bars: which file holds a symbol, and what to say when none does.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mambafleet_protocol::{DataSource, Symbol};
+
+use crate::nearest::nearest;
+use crate::{Bars, DataError, read_csv, synthesize};
+
+/// The bars of `symbol` from `source`.
+///
+/// # Errors
+/// Every [`DataError`] about directories, files and their content; none for synthetic data.
+pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
+    match source {
+        DataSource::Synthetic { bars, seed } => Ok(synthesize(symbol, *bars, *seed)),
+        DataSource::Csv { dir } => {
+            let path = csv_path(dir, symbol);
+            read_csv(symbol, &path).map_err(|error| match &error {
+                DataError::Io { source, .. } if is_missing(source) => {
+                    explain_missing(dir, symbol, path)
+                }
+                _ => error,
+            })
+        }
+    }
+}
+
+/// The file in `dir` that holds the bars of `symbol`, or would hold them if it existed.
+///
+/// A symbol that is a plain file name on every system (`BRK.B`, `^GSPC`, `EURUSD=X`) lives in
+/// `SYMBOL.csv`. Every symbol may instead use its escaped [`Symbol::dir_name`]
+/// (`BTC%2FUSD.csv` for `BTC/USD`), and one that is no plain file name must. Where both files
+/// exist, the first wins. The path is never outside `dir`.
+#[must_use]
+pub fn csv_path(dir: &Path, symbol: &Symbol) -> PathBuf {
+    let escaped = dir.join(format!("{}.csv", symbol.dir_name()));
+    if !is_plain_file_name(symbol) {
+        return escaped;
+    }
+    let plain = dir.join(format!("{symbol}.csv"));
+    if !plain.exists() && escaped.exists() { escaped } else { plain }
+}
+
+/// Whether `symbol` names an ordinary file on every common system: no separator, no character
+/// that a shell or Windows treats specially, no hidden file, no option, no device.
+fn is_plain_file_name(symbol: &Symbol) -> bool {
+    let text = symbol.as_str();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._=^-".contains(c);
+    let device = || {
+        // In capitals, `dir_name` escapes a leading letter only to break a device name (`CON`).
+        let capitals = Symbol::new(text.to_ascii_uppercase());
+        text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && capitals.is_ok_and(|symbol| symbol.dir_name().starts_with('%'))
+    };
+    text.chars().all(plain) && !text.starts_with(['.', '-']) && !device()
+}
+
+/// Whether a file could not be read because there is none.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Why there is no file at `path`: the best explanation that a look into `dir` gives.
+fn explain_missing(dir: &Path, symbol: &Symbol, path: PathBuf) -> DataError {
+    let dir = dir.to_owned();
+    let names = match csv_names(&dir) {
+        Ok(names) => names,
+        Err(source) => {
+            return match source.kind() {
+                io::ErrorKind::NotFound => DataError::MissingDirectory { dir },
+                io::ErrorKind::NotADirectory => DataError::NotADirectory { dir },
+                _ => DataError::Io { path: dir, source },
+            };
+        }
+    };
+    let stem = |name: &&String| name[..name.len() - ".csv".len()].to_owned();
+    let stems: Vec<String> = names.iter().map(|name| stem(&name)).collect();
+    let similar = nearest(symbol.as_str(), stems.iter().map(String::as_str));
+    let nearest = similar.and_then(|best| {
+        let position = stems.iter().position(|stem| stem == best)?;
+        names.get(position).cloned()
+    });
+    DataError::Missing { symbol: symbol.clone(), path, dir, nearest, files: names.len() }
+}
+
+/// The names in `dir` that end in `.csv`, in any mix of capitals.
+fn csv_names(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let is_csv = Path::new(&name).extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+        if let (true, Some(name)) = (is_csv, name.to_str()) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,77 @@
+//! What went into a dataset, for the metadata of a generation.
+
+use std::ops::Range;
+
+use jiff::civil::Date;
+use mambafleet_protocol::{Symbol, TaskSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::split::Split;
+use crate::volatility::WARM_UP;
+use crate::{Bars, Origin};
+
+/// Where the data came from, how much there was and how it was divided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetSummary {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Where its bars came from.
+    pub origin: Origin,
+    /// [Fingerprint](Bars::fingerprint) of the bars.
+    pub fingerprint: String,
+    /// Number of bars.
+    pub bars: usize,
+    /// Date of the first bar.
+    pub first: Date,
+    /// Date of the last bar.
+    pub last: Date,
+    /// Bars at the start that only warm up volatility and features.
+    pub warm_up: usize,
+    /// Input features, in order.
+    pub features: Vec<String>,
+    /// The training part.
+    pub train: PartSummary,
+    /// The validation part.
+    pub validation: PartSummary,
+    /// The test part.
+    pub test: PartSummary,
+    /// Samples dropped between the parts, so that no target reaches into the next part.
+    pub purged: usize,
+}
+
+/// One part of the split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartSummary {
+    /// Number of samples.
+    pub samples: usize,
+    /// Date of the first sample's anchor, the last day its inputs know.
+    pub first: Date,
+    /// Date of the last sample's anchor.
+    pub last: Date,
+}
+
+impl DatasetSummary {
+    /// Summarises `bars`, divided by `split`, whose parts are not empty.
+    pub(crate) fn new(bars: &Bars, task: &TaskSpec, split: &Split) -> Self {
+        let date = |row: usize| bars.bars[row].date;
+        let part = |anchors: &Range<usize>| PartSummary {
+            samples: anchors.len(),
+            first: date(anchors.start),
+            last: date(anchors.end - 1),
+        };
+        Self {
+            symbol: bars.symbol.clone(),
+            origin: bars.origin.clone(),
+            fingerprint: bars.fingerprint(),
+            bars: bars.bars.len(),
+            first: date(0),
+            last: date(bars.bars.len() - 1),
+            warm_up: WARM_UP,
+            features: task.features.clone(),
+            train: part(&split.train),
+            validation: part(&split.validation),
+            test: part(&split.test),
+            purged: split.purged(),
+        }
+    }
+}

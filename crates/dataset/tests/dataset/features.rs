@@ -1,0 +1,136 @@
+//! Features: their values, and that they do not look ahead.
+
+use jiff::civil::date;
+use mambafleet_dataset::feature::FEATURES;
+use mambafleet_dataset::volatility::WARM_UP;
+use mambafleet_dataset::{
+    Bar, Bars, DataError, Origin, Scaler, prepare, validate_features, with_scaler,
+};
+use mambafleet_protocol::TaskSpec;
+use proptest::prelude::*;
+
+use crate::{bars, symbol, task};
+
+/// A scaler that changes nothing.
+fn identity(task: &TaskSpec) -> Scaler {
+    let n = task.features.len();
+    Scaler { features: task.features.clone(), mean: vec![0.0; n], std: vec![1.0; n] }
+}
+
+/// Thirty bars with simple numbers.
+fn small() -> Bars {
+    let bar = |i: i8| {
+        let close = 100.0 + f64::from(7 * i32::from(i) % 11);
+        let open = close - 1.0 + f64::from(i % 3);
+        let (high, low) = (close.max(open) + 2.0, close.min(open) - 1.5);
+        let volume = f64::from(i % 7) * 1000.0;
+        Bar { date: date(2024, 1, 1 + i), open, high, low, close, volume }
+    };
+    let origin = Origin::Synthetic { seed: 0 };
+    Bars { symbol: symbol("A"), origin, bars: (0..30).map(bar).collect() }
+}
+
+#[test]
+fn values_agree_with_an_independent_calculation() {
+    // Computed from the documented formulas by a script in another language; half-life 10.
+    let expected: [(&str, f64); 8] = [
+        ("log_return", -0.7671140807555238),
+        ("overnight_gap", -0.9635935730944459),
+        ("intraday_return", 0.19647949233892237),
+        ("high_low_range", 0.5297682531460361),
+        ("volume_ratio", 1.930430649948244),
+        ("log_volatility", -2.992853491742264),
+        ("momentum_5", 0.17661092622313684),
+        ("momentum_20", -0.12926354820352712),
+    ];
+    let mut task = task();
+    task.lookback = 2;
+    let windows = with_scaler(&small(), &task, &identity(&task)).unwrap();
+    assert!((windows.sigma(27) - 0.05014414647416061).abs() < 1e-12);
+    let row = &windows.window(27)[task.features.len()..];
+    for ((name, value), computed) in expected.into_iter().zip(row) {
+        let error = (f64::from(*computed) - value).abs();
+        assert!(error <= 1e-7 * value.abs(), "{name}: {computed} instead of {value}");
+    }
+    let targets: Vec<f64> = windows.targets(24).collect();
+    assert!((targets[0] - 1.30008394109275).abs() < 1e-12);
+    assert!((targets[1] - 0.17005585008905308).abs() < 1e-12);
+}
+
+#[test]
+fn the_catalogue_is_complete_and_its_names_are_checked() {
+    let names: Vec<String> = FEATURES.iter().map(|feature| feature.name.to_owned()).collect();
+    assert_eq!(validate_features(&names), Ok(()));
+    for feature in FEATURES {
+        assert!(!feature.formula.is_empty() && !feature.source.is_empty());
+        let alone = vec![feature.name.to_owned(), feature.name.to_owned() + "x"];
+        let error = validate_features(&alone).unwrap_err();
+        assert_eq!(error.nearest, Some(feature.name));
+        assert_eq!(error.known.len(), FEATURES.len());
+    }
+    let mut task = task();
+    task.features = vec!["log_retrun".into()];
+    let error = prepare(&bars(400), &task).unwrap_err();
+    assert!(matches!(error, DataError::UnknownFeature(_)));
+    assert_eq!(error.to_string(), "unknown feature \"log_retrun\"");
+    assert!(error.hint().unwrap().starts_with("did you mean \"log_return\"? known features: "));
+}
+
+/// The bits of everything known at `anchor`.
+fn known_at(bars: &Bars, task: &TaskSpec, scaler: &Scaler, anchor: usize) -> (Vec<u32>, u64) {
+    let windows = with_scaler(bars, task, scaler).unwrap();
+    let window = windows.window(anchor).iter().map(|value| value.to_bits()).collect();
+    (window, windows.sigma(anchor).to_bits())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn no_feature_sees_a_later_row(
+        anchor in WARM_UP + 15..119_usize,
+        changes in proptest::collection::vec((0.01_f64..100.0, 0.0_f64..1e9), 120),
+    ) {
+        let before = bars(120);
+        let mut after = before.clone();
+        for (bar, (factor, volume)) in after.bars.iter_mut().zip(&changes).skip(anchor + 1) {
+            bar.open *= factor;
+            bar.high *= factor * 1.1;
+            bar.low *= factor * 0.7;
+            bar.close *= factor * 0.9;
+            bar.volume = *volume;
+        }
+        let mut cut = before.clone();
+        cut.bars.truncate(anchor + 1);
+        for feature in FEATURES {
+            let mut task = task();
+            task.features = vec![feature.name.to_owned()];
+            let scaler = Scaler { mean: vec![0.3], std: vec![1.7], ..identity(&task) };
+            let known = known_at(&before, &task, &scaler, anchor);
+            prop_assert_eq!(&known, &known_at(&after, &task, &scaler, anchor), "{}", feature.name);
+            prop_assert_eq!(&known, &known_at(&cut, &task, &scaler, anchor), "{}", feature.name);
+            // And the change is one that later rows do see.
+            let (changed, _) = known_at(&after, &task, &scaler, 119);
+            prop_assert_ne!(known_at(&before, &task, &scaler, 119).0, changed, "{}", feature.name);
+        }
+    }
+}
+
+#[test]
+fn odd_prices_and_volumes_give_finite_features() {
+    let task = task();
+    let mut still = bars(100);
+    for bar in &mut still.bars {
+        (bar.open, bar.high, bar.low, bar.close, bar.volume) = (5.0, 5.0, 5.0, 5.0, 0.0);
+    }
+    let mut wild = bars(100);
+    for (i, bar) in wild.bars.iter_mut().enumerate() {
+        let price = if i % 2 == 0 { 1e-12 } else { 1e12 };
+        (bar.open, bar.high, bar.low, bar.close, bar.volume) = (price, price, price, price, 1e18);
+    }
+    for bars in [still, wild] {
+        let windows = with_scaler(&bars, &task, &identity(&task)).unwrap();
+        for anchor in windows.first_anchor()..=windows.last_anchor() {
+            assert!(windows.window(anchor).iter().all(|value| value.is_finite()));
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Matrix products `C = A B` and `C += A B` on strided views.
+//!
+//! The work is done by the `gemm` family of crates, which choose the instruction set at run time.
+//! Views check their bounds when they are made, so that calling is safe.
+
+use gemm_common::Parallelism;
+
+use crate::Real;
+
+/// A matrix that is read.
+#[derive(Debug, Clone, Copy)]
+pub struct MatRef<'a, T> {
+    data: &'a [T],
+    shape: Shape,
+}
+
+/// A matrix that is written.
+#[derive(Debug)]
+pub struct MatMut<'a, T> {
+    data: &'a mut [T],
+    shape: Shape,
+}
+
+/// What becomes of the former content of a product's target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// It is replaced, and not even read.
+    Replace,
+    /// The product is added to it.
+    Add,
+}
+
+/// Size and strides, in elements.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl Shape {
+    /// Row-major, `stride` elements from row to row. Distinct positions have distinct offsets.
+    fn new(len: usize, rows: usize, cols: usize, stride: usize) -> Self {
+        assert!(stride >= cols, "rows of {cols} elements overlap at a stride of {stride}");
+        if rows > 0 && cols > 0 {
+            let end = (rows - 1).checked_mul(stride).and_then(|start| start.checked_add(cols));
+            assert!(end.is_some_and(|end| end <= len), "{rows} x {cols} exceed {len} elements");
+        }
+        Self { rows, cols, row_stride: stride, col_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+}
+
+impl<'a, T> MatRef<'a, T> {
+    /// A row-major matrix of `rows` x `cols`.
+    ///
+    /// # Panics
+    /// When `data` is shorter than that.
+    #[must_use]
+    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// A row-major matrix whose rows start `stride` elements apart.
+    ///
+    /// # Panics
+    /// When `data` is too short or `stride` is below `cols`.
+    #[must_use]
+    pub fn strided(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
+        Self { shape: Shape::new(data.len(), rows, cols, stride), data }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.shape.cols
+    }
+
+    /// The same elements with rows and columns exchanged.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self { data: self.data, shape: self.shape.transposed() }
+    }
+}
+
+impl<'a, T> MatMut<'a, T> {
+    /// A row-major matrix of `rows` x `cols`.
+    ///
+    /// # Panics
+    /// When `data` is shorter than that.
+    #[must_use]
+    pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// A row-major matrix whose rows start `stride` elements apart.
+    ///
+    /// # Panics
+    /// When `data` is too short or `stride` is below `cols`.
+    #[must_use]
+    pub fn strided(data: &'a mut [T], rows: usize, cols: usize, stride: usize) -> Self {
+        Self { shape: Shape::new(data.len(), rows, cols, stride), data }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.shape.cols
+    }
+
+    /// The same elements with rows and columns exchanged.
+    #[must_use]
+    pub fn t(self) -> Self {
+        Self { data: self.data, shape: self.shape.transposed() }
+    }
+}
+
+/// The product of `a` (m, k) and `b` (k, n), into or added to `c` (m, n). With k = 0 it is zero.
+///
+/// # Panics
+/// When the sizes do not fit.
+pub fn gemm<T: Real>(target: Target, c: MatMut<'_, T>, a: MatRef<'_, T>, b: MatRef<'_, T>) {
+    assert_eq!(a.shape.cols, b.shape.rows, "inner sizes differ");
+    assert_eq!((c.shape.rows, c.shape.cols), (a.shape.rows, b.shape.cols), "outer sizes differ");
+    // The library's kernels write whole columns: the transpose of a row-major target.
+    if c.shape.row_stride > c.shape.col_stride {
+        T::multiply(target, c.t(), b.t(), a.t());
+    } else {
+        T::multiply(target, c, a, b);
+    }
+}
+
+/// The matrix product of an element type. Sealed: [`gemm`] is what callers use.
+pub trait Multiply: sealed::Sealed + Sized {
+    /// [`gemm`] for sizes that have been checked to fit.
+    #[doc(hidden)]
+    fn multiply(target: Target, c: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
+}
+
+mod sealed {
+    /// Closes `Multiply` to other crates.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// Implements [`Multiply`] by the library's function for one element type.
+macro_rules! multiply_by_library {
+    ($element:ty, $library:path) => {
+        impl Multiply for $element {
+            #[expect(unsafe_code, reason = "the library takes raw pointers")]
+            fn multiply(
+                target: Target,
+                c: MatMut<'_, Self>,
+                a: MatRef<'_, Self>,
+                b: MatRef<'_, Self>,
+            ) {
+                use $library as library;
+                let ((m, n), k) = ((c.shape.rows, c.shape.cols), a.shape.cols);
+                let stride = |stride: usize| stride as isize;
+                let function = library::get_gemm_fn();
+                // SAFETY: a view's constructor has checked that every position (i, j) inside its
+                // rows and columns lies at an offset inside its slice, and transposing keeps
+                // that; `gemm` has checked that a is (m, k), b (k, n) and c (m, n), so the
+                // library touches nothing else. Strides are below the slices' lengths or unused,
+                // so they fit an `isize`. `c` is borrowed exclusively and its positions are
+                // distinct, so nothing aliases what is written. All elements are initialised.
+                unsafe {
+                    function(
+                        m,
+                        n,
+                        k,
+                        c.data.as_mut_ptr(),
+                        stride(c.shape.col_stride),
+                        stride(c.shape.row_stride),
+                        target == Target::Add,
+                        a.data.as_ptr(),
+                        stride(a.shape.col_stride),
+                        stride(a.shape.row_stride),
+                        b.data.as_ptr(),
+                        stride(b.shape.col_stride),
+                        stride(b.shape.row_stride),
+                        1.0,
+                        1.0,
+                        false,
+                        false,
+                        false,
+                        Parallelism::None,
+                    );
+                }
+            }
+        }
+    };
+}
+
+multiply_by_library!(f32, gemm_f32::gemm::f32);
+multiply_by_library!(f64, gemm_f64::gemm::f64);

@@ -1,0 +1,447 @@
+//! The one loop of a run: it feeds the scheduler with what happens and carries out what it says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mambafleet_artifacts::Store;
+use mambafleet_protocol::{
+    FailureKind, JobResult, JobSpec, Outcome, PROTOCOL_VERSION, Symbol, WorkerEvent, WorkerRequest,
+    cause_chain,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+pub use crate::process::WorkerCommand;
+use crate::process::{FromWorker, Process, Tagged};
+use crate::scheduler::{Action, AttemptEnd, Input, Scheduler, Settled};
+use crate::signals::{Interrupt, Signals};
+use crate::{
+    RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, StampedEvent, SymbolSummary,
+};
+
+/// How long a worker may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Stray output is shown up to this many characters.
+const STRAY_SHOWN: usize = 300;
+
+/// A run that could not be carried out. What single symbols fail of is no such error: it is in
+/// the [`RunSummary`].
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The run's record cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The process cannot listen for signals or start its event loop.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was attempted.
+        what: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Carries out `plan` and returns when every symbol is settled and every worker process gone.
+///
+/// SIGINT and SIGTERM are handled from here on: the first one drains the run (nothing new is
+/// started, what runs may finish within the plan's grace period), the second one kills what is
+/// left.
+///
+/// # Errors
+/// [`RunError`] when the run's record cannot be made or completed, or the system refuses signal
+/// handlers.
+pub fn run(
+    plan: &RunPlan,
+    store: &Store,
+    command: WorkerCommand,
+    reporter: &mut dyn Reporter,
+) -> Result<RunSummary, RunError> {
+    let system = |what| move |source| RunError::System { what, source };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the event loop"))?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(system("listen for signals"))?;
+        let record = RunRecord::create(&store.runs_dir(), plan)?;
+        let mut dispatcher = Dispatcher::new(plan, store, command, record, reporter);
+        dispatcher.run(&mut signals).await;
+        dispatcher.finish()
+    })
+}
+
+/// A worker process and what is known of it.
+struct Worker {
+    slot: usize,
+    process: Process,
+    started: Instant,
+    said_hello: bool,
+    /// Index of the job it was handed, and the attempt.
+    job: Option<(usize, u32)>,
+    /// It was asked to end, so its end is no news.
+    leaving: bool,
+    /// Why it is being killed, if the dispatcher does so.
+    verdict: Option<(FailureKind, String)>,
+}
+
+struct Dispatcher<'a> {
+    plan: &'a RunPlan,
+    store: &'a Store,
+    command: WorkerCommand,
+    record: RunRecord,
+    reporter: &'a mut dyn Reporter,
+    scheduler: Scheduler,
+    started: Instant,
+    workers: BTreeMap<u64, Worker>,
+    next_worker: u64,
+    sink: UnboundedSender<Tagged>,
+    inbox: UnboundedReceiver<Tagged>,
+    outcomes: Vec<Option<Outcome>>,
+    interrupt: Option<Interrupt>,
+    /// When draining ends and killing begins.
+    kill_at: Option<Instant>,
+}
+
+impl<'a> Dispatcher<'a> {
+    fn new(
+        plan: &'a RunPlan,
+        store: &'a Store,
+        command: WorkerCommand,
+        record: RunRecord,
+        reporter: &'a mut dyn Reporter,
+    ) -> Self {
+        let (sink, inbox) = unbounded_channel();
+        let workers = plan.workers();
+        Self {
+            plan,
+            store,
+            command,
+            record,
+            reporter,
+            scheduler: Scheduler::new(plan.jobs.len(), workers, plan.retry, rand::random()),
+            started: Instant::now(),
+            workers: BTreeMap::new(),
+            next_worker: 1,
+            sink,
+            inbox,
+            outcomes: vec![None; plan.jobs.len()],
+            interrupt: None,
+            kill_at: None,
+        }
+    }
+
+    async fn run(&mut self, signals: &mut Signals) {
+        self.announce();
+        self.feed(Input::Tick);
+        while !self.scheduler.is_done() {
+            let wake = self.next_wake();
+            tokio::select! {
+                Some((id, message)) = self.inbox.recv() => self.on_worker(id, message),
+                interrupt = signals.next() => self.on_interrupt(interrupt),
+                () = sleep_until(wake) => self.on_timer(),
+            }
+        }
+    }
+
+    fn finish(&mut self) -> Result<RunSummary, RunError> {
+        let outcomes = std::mem::take(&mut self.outcomes);
+        let symbols = self.plan.jobs.iter().zip(outcomes).map(|(job, outcome)| SymbolSummary {
+            symbol: job.symbol.clone(),
+            outcome: outcome.unwrap_or(Outcome::Interrupted { started: false }),
+        });
+        let summary = RunSummary::new(
+            self.plan.run.clone(),
+            self.plan.created_at,
+            self.started.elapsed().as_secs_f64(),
+            self.interrupt.map(Interrupt::number),
+            symbols.collect(),
+        );
+        self.emit(RunEvent::RunFinished { summary: summary.clone() });
+        self.record.finish(&summary)?;
+        Ok(summary)
+    }
+
+    fn announce(&mut self) {
+        let first = self.plan.jobs.first();
+        self.emit(RunEvent::RunStarted {
+            run: self.plan.run.clone(),
+            store: self.plan.store.clone(),
+            record: self.record.dir().to_owned(),
+            symbols: self.plan.jobs.len(),
+            workers: self.plan.workers(),
+            threads: first.map_or(1, |job| job.threads),
+            synthetic: first.is_some_and(JobSpec::is_synthetic),
+        });
+    }
+
+    fn emit(&mut self, event: RunEvent) {
+        let event = StampedEvent::now(event);
+        self.record.append(&event);
+        self.reporter.on_event(&event);
+    }
+
+    fn feed(&mut self, input: Input) {
+        for action in self.scheduler.on(self.started.elapsed(), input) {
+            self.act(action);
+        }
+    }
+
+    /// The next moment at which something is due without any message.
+    fn next_wake(&self) -> Option<Instant> {
+        let retry = self.scheduler.next_wake().map(|at| self.started + at);
+        let hello = self.workers.values().filter(|w| !w.said_hello && w.verdict.is_none());
+        let hello = hello.map(|w| w.started + HELLO_TIMEOUT).min();
+        [retry, hello, self.kill_at].into_iter().flatten().min()
+    }
+
+    fn on_timer(&mut self) {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            let grace = self.plan.grace.as_secs_f64();
+            self.kill_all(format!("the grace period of {grace} s is over"));
+        }
+        for worker in self.workers.values_mut() {
+            if !worker.said_hello
+                && worker.verdict.is_none()
+                && worker.started + HELLO_TIMEOUT <= now
+            {
+                let cause = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
+                worker.verdict = Some((FailureKind::Protocol, cause));
+                worker.process.kill();
+            }
+        }
+        self.feed(Input::Tick);
+    }
+
+    fn on_interrupt(&mut self, interrupt: Interrupt) {
+        if self.interrupt.is_some() {
+            self.kill_all(format!("a second signal came ({})", interrupt.name()));
+            return;
+        }
+        self.interrupt = Some(interrupt);
+        self.kill_at = Some(Instant::now() + self.plan.grace);
+        self.emit(RunEvent::Draining {
+            signal: interrupt.name().to_owned(),
+            running: self.scheduler.running(),
+            grace: self.plan.grace.as_secs_f64(),
+        });
+        self.feed(Input::Drain);
+    }
+
+    fn kill_all(&mut self, reason: String) {
+        self.kill_at = None;
+        self.emit(RunEvent::Killing { reason });
+        self.feed(Input::Kill);
+        for worker in self.workers.values_mut() {
+            worker.leaving = true;
+            worker.process.kill();
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn { slot } => self.spawn(slot),
+            Action::Assign { slot, job, attempt } => self.assign(slot, job, attempt),
+            Action::Stop { slot } => {
+                if let Some(worker) = self.in_slot(slot) {
+                    worker.leaving = true;
+                    worker.process.send(WorkerRequest::Stop);
+                }
+            }
+            Action::Retry { job, attempt, kind, cause, delay } => {
+                let retry_in = Some(delay.as_secs_f64());
+                let symbol = self.plan.jobs[job].symbol.clone();
+                self.emit(RunEvent::AttemptFailed { symbol, attempt, kind, cause, retry_in });
+            }
+            Action::Settle { job, attempts, end } => self.settle(job, attempts, end),
+        }
+    }
+
+    fn in_slot(&mut self, slot: usize) -> Option<&mut Worker> {
+        self.workers.values_mut().find(|worker| worker.slot == slot)
+    }
+
+    fn spawn(&mut self, slot: usize) {
+        let id = self.next_worker;
+        self.next_worker += 1;
+        let log = self.record.dir().join("logs").join(format!("worker-{id}.log"));
+        match Process::spawn(id, &self.command, &log, self.sink.clone()) {
+            Ok(process) => {
+                let worker = Worker {
+                    slot,
+                    process,
+                    started: Instant::now(),
+                    said_hello: false,
+                    job: None,
+                    leaving: false,
+                    verdict: None,
+                };
+                self.workers.insert(id, worker);
+            }
+            Err(error) => {
+                let program = self.command.program.display();
+                let cause = format!("cannot start {program}: {error}");
+                self.emit(RunEvent::WorkerLost { worker: id, pid: None, cause: cause.clone() });
+                self.feed(Input::WorkerGone { slot, kind: FailureKind::Crashed, cause });
+            }
+        }
+    }
+
+    fn assign(&mut self, slot: usize, job: usize, attempt: u32) {
+        let mut spec = self.plan.jobs[job].clone();
+        spec.attempt = attempt;
+        spec.log = self.log_of(&spec.symbol, attempt);
+        let symbol = spec.symbol.clone();
+        let Some((&id, worker)) = self.workers.iter_mut().find(|(_, w)| w.slot == slot) else {
+            return;
+        };
+        worker.job = Some((job, attempt));
+        let pid = worker.process.pid.unwrap_or_default();
+        worker.process.send(WorkerRequest::Run { job: Box::new(spec) });
+        self.emit(RunEvent::AttemptStarted { symbol, attempt, worker: id, pid });
+    }
+
+    fn log_of(&self, symbol: &Symbol, attempt: u32) -> PathBuf {
+        let file = format!("{}.{attempt}.log", symbol.dir_name());
+        self.record.dir().join("logs").join(file)
+    }
+
+    fn settle(&mut self, job: usize, attempts: u32, end: Settled) {
+        let symbol = self.plan.jobs[job].symbol.clone();
+        let outcome = match end {
+            Settled::Interrupted { started } => Outcome::Interrupted { started },
+            Settled::Attempt(AttemptEnd::UpToDate { generation }) => {
+                Outcome::UpToDate { generation }
+            }
+            Settled::Attempt(AttemptEnd::Committed { generation, headline, seconds }) => {
+                Outcome::Trained { generation, attempts, seconds, headline }
+            }
+            Settled::Attempt(AttemptEnd::Failed { kind, cause, hint }) => {
+                let log = self.log_of(&symbol, attempts);
+                Outcome::Failed { kind, cause, hint, attempts, log }
+            }
+        };
+        self.outcomes[job] = Some(outcome.clone());
+        self.emit(RunEvent::SymbolFinished { symbol, outcome });
+    }
+
+    fn on_worker(&mut self, id: u64, message: FromWorker) {
+        match message {
+            FromWorker::Event(event) => self.on_event(id, event),
+            FromWorker::Stray(text) => {
+                let text = text.chars().take(STRAY_SHOWN).collect();
+                self.emit(RunEvent::Stray { worker: id, text });
+            }
+            FromWorker::Version(version) => {
+                let cause = format!("speaks protocol {version}, not {PROTOCOL_VERSION}");
+                self.condemn(id, cause);
+            }
+            FromWorker::Gone(cause) => self.on_gone(id, cause),
+        }
+    }
+
+    /// Kills a worker that broke the protocol; the news of its death settles the rest.
+    fn condemn(&mut self, id: u64, cause: String) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && worker.verdict.is_none()
+        {
+            worker.verdict = Some((FailureKind::Protocol, format!("worker {id} {cause}")));
+            worker.process.kill();
+        }
+    }
+
+    fn on_gone(&mut self, id: u64, cause: String) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        let (kind, cause) = worker
+            .verdict
+            .unwrap_or_else(|| (FailureKind::Crashed, format!("worker {id} {cause}")));
+        if !worker.leaving {
+            let pid = worker.process.pid;
+            self.emit(RunEvent::WorkerLost { worker: id, pid, cause: cause.clone() });
+        }
+        self.feed(Input::WorkerGone { slot: worker.slot, kind, cause });
+    }
+
+    fn on_event(&mut self, id: u64, event: WorkerEvent) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if let WorkerEvent::Hello { protocol, pid, .. } = event {
+            if protocol != PROTOCOL_VERSION {
+                let cause = format!("speaks protocol {protocol}, not {PROTOCOL_VERSION}");
+                return self.condemn(id, cause);
+            }
+            worker.said_hello = true;
+            let slot = worker.slot;
+            self.emit(RunEvent::WorkerStarted { worker: id, pid });
+            return self.feed(Input::WorkerUp { slot });
+        }
+        let Some((job, attempt)) = worker.job else {
+            return self.condemn(id, "reported on a job it does not have".to_owned());
+        };
+        if event.symbol() != Some(&self.plan.jobs[job].symbol) {
+            return self.condemn(id, "reported on another symbol than its own".to_owned());
+        }
+        match event {
+            WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } => {}
+            WorkerEvent::Loaded { symbol, bars, train, validation, test } => {
+                self.emit(RunEvent::Loaded { symbol, bars, train, validation, test });
+            }
+            WorkerEvent::Progress {
+                symbol,
+                epoch,
+                epochs,
+                train_loss,
+                validation_loss,
+                samples_per_second,
+            } => self.emit(RunEvent::Progress {
+                symbol,
+                epoch,
+                epochs,
+                train_loss,
+                validation_loss,
+                samples_per_second,
+            }),
+            WorkerEvent::Finished { attempt: ended, seconds, result, .. } => {
+                if ended != attempt {
+                    return self.condemn(id, format!("ended attempt {ended} instead of {attempt}"));
+                }
+                worker.job = None;
+                let slot = worker.slot;
+                let end = self.judge(job, seconds, result);
+                self.feed(Input::AttemptEnded { slot, end });
+            }
+        }
+    }
+
+    /// What an attempt really came to: a commit counts only if it can be read back.
+    fn judge(&self, job: usize, seconds: f64, result: JobResult) -> AttemptEnd {
+        match result {
+            JobResult::UpToDate { generation } => AttemptEnd::UpToDate { generation },
+            JobResult::Failed { kind, message, hint } => {
+                AttemptEnd::Failed { kind, cause: message, hint }
+            }
+            JobResult::Committed { generation, headline } => {
+                let symbol = &self.plan.jobs[job].symbol;
+                match self.store.symbol(symbol).verify(generation) {
+                    Ok(_) => AttemptEnd::Committed { generation, headline, seconds },
+                    Err(error) => AttemptEnd::Failed {
+                        kind: FailureKind::Store,
+                        cause: format!(
+                            "generation {generation} cannot be read back: {}",
+                            cause_chain(&error)
+                        ),
+                        hint: None,
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// Sleeps until `wake`, or for ever if there is nothing to wake for.
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

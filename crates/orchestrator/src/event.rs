@@ -1,0 +1,153 @@
+//! What happens in a run, as reporters and the event log see it.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use mambafleet_protocol::{FailureKind, Outcome, RunId, Symbol};
+use serde::{Deserialize, Serialize};
+
+use crate::{RUN_SCHEMA, RunSummary};
+
+/// An event with its time; one line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StampedEvent {
+    /// [`RUN_SCHEMA`].
+    pub schema: u32,
+    /// When it happened (UTC).
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: RunEvent,
+}
+
+impl StampedEvent {
+    /// An event that happens now.
+    #[must_use]
+    pub fn now(event: RunEvent) -> Self {
+        Self { schema: RUN_SCHEMA, at: Timestamp::now(), event }
+    }
+}
+
+/// What can happen in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The run begins.
+    RunStarted {
+        /// Its identifier.
+        run: RunId,
+        /// Root of the store.
+        store: PathBuf,
+        /// Directory of the run's record.
+        record: PathBuf,
+        /// Symbols to train.
+        symbols: usize,
+        /// Worker processes.
+        workers: usize,
+        /// Threads of each.
+        threads: usize,
+        /// Whether the data is the built-in generator's.
+        synthetic: bool,
+    },
+    /// A worker process is up and said hello.
+    WorkerStarted {
+        /// Its number within the run, from 1; never used twice.
+        worker: u64,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker process ended although it had not been told to.
+    WorkerLost {
+        /// Its number.
+        worker: u64,
+        /// Its process id, if it got that far.
+        pid: Option<u32>,
+        /// The cause of its death.
+        cause: String,
+    },
+    /// A worker wrote something to its standard output that is no message.
+    Stray {
+        /// Its number.
+        worker: u64,
+        /// The text, cut off after some hundred characters.
+        text: String,
+    },
+    /// An attempt at a symbol begins.
+    AttemptStarted {
+        /// The symbol.
+        symbol: Symbol,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The worker's number.
+        worker: u64,
+        /// The worker's process id.
+        pid: u32,
+    },
+    /// The data of a symbol was read and split.
+    Loaded {
+        /// The symbol.
+        symbol: Symbol,
+        /// Bars read.
+        bars: usize,
+        /// Training samples.
+        train: usize,
+        /// Validation samples.
+        validation: usize,
+        /// Test samples.
+        test: usize,
+    },
+    /// An epoch of a symbol ended.
+    Progress {
+        /// The symbol.
+        symbol: Symbol,
+        /// Epochs done.
+        epoch: usize,
+        /// Epochs planned at most.
+        epochs: usize,
+        /// Mean training loss of the epoch.
+        train_loss: f64,
+        /// Validation loss after it.
+        validation_loss: f64,
+        /// Training samples per second.
+        samples_per_second: f64,
+    },
+    /// An attempt failed.
+    AttemptFailed {
+        /// The symbol.
+        symbol: Symbol,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The kind of failure.
+        kind: FailureKind,
+        /// What went wrong.
+        cause: String,
+        /// Seconds until the next attempt; `None` when there will be none.
+        retry_in: Option<f64>,
+    },
+    /// A symbol is done, one way or another. Exactly one per symbol.
+    SymbolFinished {
+        /// The symbol.
+        symbol: Symbol,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The run was asked to end: nothing new is started.
+    Draining {
+        /// The signal that asked for it.
+        signal: String,
+        /// Attempts still running.
+        running: usize,
+        /// Seconds they get to finish.
+        grace: f64,
+    },
+    /// The grace period is over or a second signal came: running workers are killed.
+    Killing {
+        /// Why.
+        reason: String,
+    },
+    /// The run ended.
+    RunFinished {
+        /// Everything about it.
+        summary: RunSummary,
+    },
+}

@@ -1,0 +1,125 @@
+//! What a run is going to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mambafleet_protocol::{InvalidRunId, JobSpec, RunId};
+use serde::{Deserialize, Serialize};
+
+use crate::RUN_SCHEMA;
+
+/// What a run is going to do, fully resolved. It is written to `plan.json` before anything
+/// starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// [`RUN_SCHEMA`].
+    pub schema: u32,
+    /// The run's identifier.
+    pub run: RunId,
+    /// When the plan was made (UTC).
+    pub created_at: Timestamp,
+    /// Version of the program.
+    pub program: String,
+    /// Root of the artifact store; the run's record goes to `runs/` in it.
+    pub store: PathBuf,
+    /// Worker processes at most.
+    pub parallel: usize,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Time that running workers get to finish after the first interrupt.
+    pub grace: Duration,
+    /// The jobs, in the order in which they are to be started.
+    pub jobs: Vec<JobSpec>,
+}
+
+/// When failed attempts are repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Attempts after the first one.
+    pub retries: u32,
+    /// Wait before the first repetition; doubled for each further one.
+    pub backoff: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+}
+
+impl RunPlan {
+    /// Workers that the run will start: no more than there are jobs.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.parallel.min(self.jobs.len())
+    }
+
+    /// A plan of the current schema, made now.
+    #[must_use]
+    pub fn new(
+        run: RunId,
+        program: String,
+        store: PathBuf,
+        parallel: usize,
+        retry: RetryPolicy,
+        grace: Duration,
+        jobs: Vec<JobSpec>,
+    ) -> Self {
+        let created_at = Timestamp::now();
+        Self { schema: RUN_SCHEMA, run, created_at, program, store, parallel, retry, grace, jobs }
+    }
+}
+
+/// A new run identifier: the UTC time to the second and 32 random bits.
+///
+/// # Errors
+/// [`InvalidRunId`] when the clock stands at a date that cannot be written that way.
+pub fn new_run_id() -> Result<RunId, InvalidRunId> {
+    let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    RunId::new(format!("{time}-{:08x}", rand::random::<u32>()))
+}
+
+/// Threads for each of `workers` processes on `cores` cores: an equal share, at least one.
+#[must_use]
+pub fn threads_per_worker(cores: usize, workers: usize) -> usize {
+    (cores / workers.max(1)).max(1)
+}
+
+impl RetryPolicy {
+    /// The wait before attempt `next` (2 for the first repetition). `jitter` in [0, 1) shortens
+    /// it to between half and the whole, so that jobs that failed together do not return
+    /// together.
+    #[must_use]
+    pub fn delay(&self, next: u32, jitter: f64) -> Duration {
+        let doublings = next.saturating_sub(2).min(20);
+        let full = self.backoff.saturating_mul(1 << doublings).min(self.backoff_max);
+        full.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_ids_are_valid_and_differ() {
+        let (a, b) = (new_run_id().unwrap(), new_run_id().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(a.as_str().len(), 24);
+    }
+
+    #[test]
+    fn threads_are_shared_out_and_never_zero() {
+        assert_eq!(threads_per_worker(8, 2), 4);
+        assert_eq!(threads_per_worker(2, 10), 1);
+        assert_eq!(threads_per_worker(2, 0), 2);
+    }
+
+    #[test]
+    fn waits_double_up_to_the_limit() {
+        let second = Duration::from_secs(1);
+        let policy =
+            RetryPolicy { retries: 9, backoff: second, backoff_max: Duration::from_secs(5) };
+        let waits: Vec<_> = (2..7).map(|n| policy.delay(n, 1.0).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 5, 5]);
+        assert_eq!(policy.delay(2, 0.0), second / 2);
+        assert_eq!(policy.delay(u32::MAX, 1.0), Duration::from_secs(5));
+    }
+}

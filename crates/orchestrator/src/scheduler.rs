@@ -1,0 +1,362 @@
+//! Who does what next: a state machine without clock, processes or files.
+//!
+//! The dispatcher feeds it [`Input`]s together with the time since the run began, and carries
+//! out the [`Action`]s that come back. Everything that decides about retries, replacement of
+//! workers and the end of the run is here, where tests can reach every state.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use mambafleet_protocol::{FailureKind, Headline};
+
+use crate::RetryPolicy;
+
+/// Workers that may fail to start in a row before the run gives up.
+const MAX_START_FAILURES: u32 = 3;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The run begins, or time has passed.
+    Tick,
+    /// The worker in this slot said hello.
+    WorkerUp {
+        /// Its slot.
+        slot: usize,
+    },
+    /// The worker process in this slot is gone, whatever it was doing.
+    WorkerGone {
+        /// Its slot.
+        slot: usize,
+        /// What its attempt, if it had one, failed of.
+        kind: FailureKind,
+        /// The cause of its death.
+        cause: String,
+    },
+    /// The attempt in this slot ended; the worker lives.
+    AttemptEnded {
+        /// Its slot.
+        slot: usize,
+        /// How it ended.
+        end: AttemptEnd,
+    },
+    /// Start nothing new; let what runs finish.
+    Drain,
+    /// The remaining workers are being killed: what they ran counts as interrupted.
+    Kill,
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttemptEnd {
+    /// A generation was committed and read back.
+    Committed {
+        /// Its number.
+        generation: u64,
+        /// Its headline metrics.
+        headline: Headline,
+        /// Wall time of the attempt in seconds.
+        seconds: f64,
+    },
+    /// There was nothing to do.
+    UpToDate {
+        /// The newest generation.
+        generation: u64,
+    },
+    /// Nothing was committed.
+    Failed {
+        /// The kind of failure.
+        kind: FailureKind,
+        /// What went wrong.
+        cause: String,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start a worker process in this slot.
+    Spawn {
+        /// The slot.
+        slot: usize,
+    },
+    /// Hand a job to the worker in this slot.
+    Assign {
+        /// The slot.
+        slot: usize,
+        /// Index of the job in the plan.
+        job: usize,
+        /// Which attempt, from 1.
+        attempt: u32,
+    },
+    /// Ask the worker in this slot to end.
+    Stop {
+        /// The slot.
+        slot: usize,
+    },
+    /// Tell the user about a failed attempt that will be repeated.
+    Retry {
+        /// Index of the job.
+        job: usize,
+        /// The attempt that failed.
+        attempt: u32,
+        /// The kind of failure.
+        kind: FailureKind,
+        /// What went wrong.
+        cause: String,
+        /// Wait before the next attempt.
+        delay: Duration,
+    },
+    /// A job is done. Exactly one per job.
+    Settle {
+        /// Index of the job.
+        job: usize,
+        /// Attempts made.
+        attempts: u32,
+        /// How it ended.
+        end: Settled,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// As its last attempt did.
+    Attempt(AttemptEnd),
+    /// The run ended first.
+    Interrupted {
+        /// Whether an attempt was running.
+        started: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    /// No process.
+    Empty,
+    /// A process that has not said hello yet.
+    Starting,
+    /// A worker without a job.
+    Idle,
+    /// A worker with a job.
+    Busy(usize),
+    /// A worker that was asked to end.
+    Leaving,
+}
+
+/// The state of a run.
+#[derive(Debug)]
+pub struct Scheduler {
+    policy: RetryPolicy,
+    /// Mixed into the jitter of retries, so that runs differ from each other.
+    seed: u64,
+    /// Attempts made, by job.
+    attempts: Vec<u32>,
+    ready: VecDeque<usize>,
+    /// Jobs that wait for their next attempt, with its time.
+    delayed: Vec<(Duration, usize)>,
+    slots: Vec<Slot>,
+    unsettled: usize,
+    start_failures: u32,
+    draining: bool,
+    killing: bool,
+}
+
+impl Scheduler {
+    /// A run of `jobs` jobs on at most `slots` workers, in the order of their indices.
+    #[must_use]
+    pub fn new(jobs: usize, slots: usize, policy: RetryPolicy, seed: u64) -> Self {
+        Self {
+            policy,
+            seed,
+            attempts: vec![0; jobs],
+            ready: (0..jobs).collect(),
+            delayed: Vec::new(),
+            slots: vec![Slot::Empty; slots.max(1)],
+            unsettled: jobs,
+            start_failures: 0,
+            draining: false,
+            killing: false,
+        }
+    }
+
+    /// Takes one input at time `now` (since the run began) and says what is to be done.
+    pub fn on(&mut self, now: Duration, input: Input) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match input {
+            Input::Tick => {}
+            Input::WorkerUp { slot } => {
+                if self.slots[slot] == Slot::Starting {
+                    self.slots[slot] = Slot::Idle;
+                    self.start_failures = 0;
+                }
+            }
+            Input::WorkerGone { slot, kind, cause } => {
+                self.worker_gone(now, slot, kind, cause, &mut actions);
+            }
+            Input::AttemptEnded { slot, end } => {
+                if let Slot::Busy(job) = self.slots[slot] {
+                    self.slots[slot] = Slot::Idle;
+                    self.attempt_ended(now, job, end, &mut actions);
+                }
+            }
+            Input::Drain => self.drain(&mut actions),
+            Input::Kill => {
+                self.drain(&mut actions);
+                self.killing = true;
+            }
+        }
+        self.advance(now, &mut actions);
+        actions
+    }
+
+    /// When the next [`Input::Tick`] is due, if time alone will change anything.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.delayed.iter().map(|(due, _)| *due).min()
+    }
+
+    /// Whether every job is settled and every worker gone.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.unsettled == 0 && self.slots.iter().all(|slot| *slot == Slot::Empty)
+    }
+
+    /// Attempts that run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.slots.iter().filter(|slot| matches!(slot, Slot::Busy(_))).count()
+    }
+
+    fn worker_gone(
+        &mut self,
+        now: Duration,
+        slot: usize,
+        kind: FailureKind,
+        cause: String,
+        actions: &mut Vec<Action>,
+    ) {
+        match std::mem::replace(&mut self.slots[slot], Slot::Empty) {
+            Slot::Busy(job) if self.killing => {
+                self.settle(job, Settled::Interrupted { started: true }, actions);
+            }
+            Slot::Busy(job) => {
+                let end = AttemptEnd::Failed { kind, cause, hint: None };
+                self.attempt_ended(now, job, end, actions);
+            }
+            Slot::Starting => {
+                self.start_failures += 1;
+                if self.start_failures >= MAX_START_FAILURES {
+                    self.give_up(&cause, actions);
+                }
+            }
+            Slot::Empty | Slot::Idle | Slot::Leaving => {}
+        }
+    }
+
+    fn attempt_ended(
+        &mut self,
+        now: Duration,
+        job: usize,
+        end: AttemptEnd,
+        actions: &mut Vec<Action>,
+    ) {
+        let attempt = self.attempts[job];
+        match end {
+            AttemptEnd::Failed { kind, cause, .. }
+                if kind.is_transient() && attempt <= self.policy.retries && !self.draining =>
+            {
+                let delay = self.policy.delay(attempt + 1, self.jitter(job, attempt));
+                self.delayed.push((now + delay, job));
+                actions.push(Action::Retry { job, attempt, kind, cause, delay });
+            }
+            end => self.settle(job, Settled::Attempt(end), actions),
+        }
+    }
+
+    fn settle(&mut self, job: usize, end: Settled, actions: &mut Vec<Action>) {
+        self.unsettled -= 1;
+        actions.push(Action::Settle { job, attempts: self.attempts[job], end });
+    }
+
+    /// Jobs that wait, ready or delayed, taken out of their queues.
+    fn take_waiting(&mut self) -> Vec<usize> {
+        let delayed = self.delayed.drain(..).map(|(_, job)| job);
+        let mut waiting: Vec<usize> = self.ready.drain(..).chain(delayed).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
+    fn drain(&mut self, actions: &mut Vec<Action>) {
+        self.draining = true;
+        for job in self.take_waiting() {
+            self.settle(job, Settled::Interrupted { started: false }, actions);
+        }
+    }
+
+    /// Settles what waits because no worker can be started.
+    fn give_up(&mut self, cause: &str, actions: &mut Vec<Action>) {
+        for job in self.take_waiting() {
+            let end = AttemptEnd::Failed {
+                kind: FailureKind::Internal,
+                cause: format!("no worker process could be started: {cause}"),
+                hint: Some("see the worker logs in the run's directory".to_owned()),
+            };
+            self.settle(job, Settled::Attempt(end), actions);
+        }
+    }
+
+    /// Moves everything that can move: due retries, assignments, new workers, farewells.
+    fn advance(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        self.delayed.sort_unstable();
+        while self.delayed.first().is_some_and(|(due, _)| *due <= now) {
+            let (_, job) = self.delayed.remove(0);
+            self.ready.push_back(job);
+        }
+        for slot in 0..self.slots.len() {
+            if self.slots[slot] != Slot::Idle {
+                continue;
+            }
+            if let Some(job) = self.ready.pop_front() {
+                self.slots[slot] = Slot::Busy(job);
+                self.attempts[job] += 1;
+                actions.push(Action::Assign { slot, job, attempt: self.attempts[job] });
+            } else if self.unsettled == 0 || self.draining {
+                self.slots[slot] = Slot::Leaving;
+                actions.push(Action::Stop { slot });
+            }
+        }
+        self.spawn(actions);
+    }
+
+    /// Starts workers until there is one for every job that is not settled.
+    fn spawn(&mut self, actions: &mut Vec<Action>) {
+        let alive =
+            self.slots.iter().filter(|slot| !matches!(slot, Slot::Empty | Slot::Leaving)).count();
+        let wanted = if self.draining { 0 } else { self.unsettled };
+        let mut missing = wanted.saturating_sub(alive);
+        for slot in 0..self.slots.len() {
+            if missing > 0 && self.slots[slot] == Slot::Empty {
+                self.slots[slot] = Slot::Starting;
+                actions.push(Action::Spawn { slot });
+                missing -= 1;
+            }
+        }
+    }
+
+    /// A number in [0, 1) that depends on run, job and attempt only (splitmix64, Steele et al.
+    /// 2014).
+    fn jitter(&self, job: usize, attempt: u32) -> f64 {
+        let mut z = self.seed ^ ((job as u64) << 32) ^ u64::from(attempt);
+        z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

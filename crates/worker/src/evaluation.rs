@@ -1,0 +1,176 @@
+//! What a trained model is worth on the rows it has not seen, beside naive forecasts.
+
+use mambafleet_backend::{BackendError, Model, ModelConfig};
+use mambafleet_dataset::{Dataset, baseline};
+use mambafleet_protocol::{Headline, TaskSpec};
+use serde::{Deserialize, Serialize};
+
+use crate::AttemptError;
+use crate::training::{EpochMetrics, Trained, predict, targets};
+
+/// Version of the layout of `metrics.json`.
+const METRICS_SCHEMA: u32 = 1;
+
+/// The content of `metrics.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Version of this layout.
+    pub schema: u32,
+    /// The few numbers that tables show.
+    pub headline: Headline,
+    /// The epoch whose weights were kept, from 1.
+    pub best_epoch: usize,
+    /// Every epoch.
+    pub epochs: Vec<EpochMetrics>,
+    /// The kept weights on the test part.
+    pub test: TestMetrics,
+}
+
+/// A model on the test part: the most recent rows, seen neither in training nor in validation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestMetrics {
+    /// Samples.
+    pub samples: usize,
+    /// Mean pinball loss over all horizons and levels, on volatility-scaled returns.
+    pub loss: f64,
+    /// The same for the baseline: the quantiles of the scaled training returns, for every day
+    /// alike. Times the day's volatility, that is an EWMA-volatility forecast.
+    pub baseline_loss: f64,
+    /// `1 - loss / baseline_loss`: above zero, the model is better than the baseline.
+    pub skill: f64,
+    /// Each horizon by itself.
+    pub horizons: Vec<HorizonMetrics>,
+}
+
+/// One horizon on the test part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HorizonMetrics {
+    /// The horizon in bars.
+    pub horizon: usize,
+    /// Mean pinball loss, on volatility-scaled returns.
+    pub pinball: f64,
+    /// The baseline's.
+    pub baseline_pinball: f64,
+    /// Fraction of returns between the lowest and the highest quantile forecast.
+    pub coverage: f64,
+    /// What that fraction should be.
+    pub nominal_coverage: f64,
+    /// Root mean squared error of the median, in log return.
+    pub rmse: f64,
+    /// The same for the forecast "no change".
+    pub zero_rmse: f64,
+    /// `1 - (rmse / zero_rmse)^2`: above zero, the median is better than "no change".
+    pub skill_against_zero: f64,
+}
+
+/// Judges the weights that `model` holds on the test part of `data`.
+pub(crate) fn evaluate<M: Model + ?Sized>(
+    trained: Trained,
+    task: &TaskSpec,
+    config: &ModelConfig,
+    data: &Dataset,
+    model: &mut M,
+) -> Result<Metrics, AttemptError> {
+    let anchors = data.test();
+    let predictions = predict(data, anchors, model)?;
+    let targets = targets(data, anchors);
+    let naive = baseline::volatility_quantiles(data, &task.quantiles).repeat(anchors.len());
+    let loss = finite("test loss", config.objective.loss(&predictions, &targets)?)?;
+    let baseline_loss = config.objective.loss(&naive, &targets)?;
+    let horizons = (0..task.horizons.len())
+        .map(|index| {
+            let scored = Scored { task, data, index };
+            scored.metrics(&predictions, &naive, &targets)
+        })
+        .collect();
+    let Trained { epochs, best } = trained;
+    let headline = Headline {
+        epochs: epochs.len(),
+        first_validation_loss: epochs.first().map_or(0.0, |e| e.validation_loss),
+        best_validation_loss: epochs.get(best).map_or(0.0, |e| e.validation_loss),
+        test_loss: loss,
+        baseline_loss,
+    };
+    Ok(Metrics {
+        schema: METRICS_SCHEMA,
+        headline,
+        best_epoch: epochs.get(best).map_or(0, |e| e.epoch),
+        epochs,
+        test: TestMetrics {
+            samples: anchors.len(),
+            loss,
+            baseline_loss,
+            skill: skill(loss, baseline_loss),
+            horizons,
+        },
+    })
+}
+
+/// `value`, unless it is infinite or not a number.
+fn finite(what: &'static str, value: f64) -> Result<f64, AttemptError> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    Err(BackendError::Diverged { what, value, step: 0 }.into())
+}
+
+/// `1 - loss / reference`, and zero where there is nothing to compare with.
+fn skill(loss: f64, reference: f64) -> f64 {
+    if reference > 0.0 { 1.0 - loss / reference } else { 0.0 }
+}
+
+/// One horizon of the task on the test part.
+struct Scored<'a> {
+    task: &'a TaskSpec,
+    data: &'a Dataset,
+    /// Index of the horizon.
+    index: usize,
+}
+
+impl Scored<'_> {
+    fn metrics(&self, predictions: &[f32], naive: &[f32], targets: &[f32]) -> HorizonMetrics {
+        let levels = &self.task.quantiles;
+        let horizon = self.task.horizons[self.index];
+        let median = levels.iter().position(|level| *level == 0.5).unwrap_or(levels.len() / 2);
+        let (mut pinball, mut baseline_pinball, mut inside) = (0.0, 0.0, 0_usize);
+        let (mut squared, mut squared_zero) = (0.0, 0.0);
+        let anchors = self.data.test();
+        for (sample, &anchor) in anchors.iter().enumerate() {
+            let row = sample * self.task.horizons.len() + self.index;
+            let target = f64::from(targets[row]);
+            let outputs = &predictions[row * levels.len()..][..levels.len()];
+            let naive = &naive[row * levels.len()..][..levels.len()];
+            pinball += pinball_loss(levels, outputs, target);
+            baseline_pinball += pinball_loss(levels, naive, target);
+            let (low, high) = (f64::from(outputs[0]), f64::from(outputs[levels.len() - 1]));
+            inside += usize::from(low <= target && target <= high);
+            let unit = self.data.sigma(anchor) * (horizon as f64).sqrt();
+            squared += ((f64::from(outputs[median]) - target) * unit).powi(2);
+            squared_zero += (target * unit).powi(2);
+        }
+        let count = anchors.len().max(1) as f64;
+        HorizonMetrics {
+            horizon,
+            pinball: pinball / count,
+            baseline_pinball: baseline_pinball / count,
+            coverage: inside as f64 / count,
+            nominal_coverage: levels[levels.len() - 1] - levels[0],
+            rmse: (squared / count).sqrt(),
+            zero_rmse: (squared_zero / count).sqrt(),
+            skill_against_zero: skill(squared, squared_zero),
+        }
+    }
+}
+
+/// Mean pinball loss of one forecast over its levels.
+fn pinball_loss(levels: &[f64], outputs: &[f32], target: f64) -> f64 {
+    let sum: f64 = levels
+        .iter()
+        .zip(outputs)
+        .map(|(level, output)| {
+            let error = target - f64::from(*output);
+            (level * error).max((level - 1.0) * error)
+        })
+        .sum();
+    sum / levels.len().max(1) as f64
+}

@@ -1,0 +1,65 @@
+//! What an attempt can fail of.
+
+use mambafleet_artifacts::StoreError;
+use mambafleet_backend::{BackendError, UnknownBackend};
+use mambafleet_dataset::DataError;
+use mambafleet_protocol::{FailureKind, InvalidSpec, JobResult, cause_chain};
+
+/// What an attempt can fail of.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The symbol's data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The job holds values that make no sense.
+    #[error(transparent)]
+    Spec(#[from] InvalidSpec),
+    /// The backend does not exist.
+    #[error(transparent)]
+    UnknownBackend(#[from] UnknownBackend),
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The fingerprint could not be computed.
+    #[error("cannot compute the fingerprint: {0}")]
+    Fingerprint(#[from] serde_json::Error),
+    /// The orchestrator is gone; nobody waits for the result.
+    #[error("the orchestrator is gone")]
+    Deserted,
+}
+
+impl AttemptError {
+    /// The kind of failure, which decides about another attempt.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Data(_) => FailureKind::Data,
+            Self::Backend(BackendError::Diverged { .. }) => FailureKind::Diverged,
+            Self::Backend(_) | Self::UnknownBackend(_) | Self::Spec(_) => FailureKind::Backend,
+            Self::Store(error) if error.is_lock_timeout() => FailureKind::LockBusy,
+            Self::Store(_) => FailureKind::Store,
+            Self::Fingerprint(_) | Self::Deserted => FailureKind::Internal,
+        }
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data(error) => error.hint(),
+            Self::Backend(BackendError::Diverged { .. }) => {
+                Some("lower train.learning_rate or train.grad_clip".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<AttemptError> for JobResult {
+    fn from(error: AttemptError) -> Self {
+        Self::Failed { kind: error.kind(), message: cause_chain(&error), hint: error.hint() }
+    }
+}

@@ -1,0 +1,112 @@
+//! From the newest generation and the newest bars to a forecast.
+
+use jiff::civil::Date;
+use mambafleet_artifacts::{Store, StoreError};
+use mambafleet_backend::{BackendError, NamedTensors, Registry, Tensor, UnknownBackend};
+use mambafleet_dataset::{self as dataset, DataError};
+use mambafleet_protocol::{DataSource, Symbol};
+use serde::Serialize;
+
+use crate::{METADATA_FILE, Metadata};
+
+/// A forecast for one symbol.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forecast {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The generation that made it.
+    pub generation: u64,
+    /// Date of the newest bar.
+    pub as_of: Date,
+    /// Close of the newest bar.
+    pub close: f64,
+    /// Trailing volatility of daily log returns at the newest bar.
+    pub volatility: f64,
+    /// Whether the bars are the built-in generator's.
+    pub synthetic: bool,
+    /// Quantile levels of the forecasts.
+    pub levels: Vec<f64>,
+    /// One per horizon.
+    pub horizons: Vec<HorizonForecast>,
+}
+
+/// A forecast for one horizon; one value per quantile level.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HorizonForecast {
+    /// The horizon in bars.
+    pub horizon: usize,
+    /// Quantiles of the log return from the newest close.
+    pub log_returns: Vec<f64>,
+    /// Quantiles of the close at the horizon.
+    pub prices: Vec<f64>,
+}
+
+/// Why there is no forecast.
+#[derive(Debug, thiserror::Error)]
+pub enum ForecastError {
+    /// The symbol has no generation.
+    #[error("{symbol} has no trained generation")]
+    Untrained {
+        /// The symbol.
+        symbol: Symbol,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The bars.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The generation names a backend that this program lacks.
+    #[error(transparent)]
+    UnknownBackend(#[from] UnknownBackend),
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// Forecasts from the newest bar of `source`, or of the source the generation was trained on,
+/// with the symbol's newest generation.
+///
+/// # Errors
+/// [`ForecastError`] when there is no whole generation, the bars cannot be read, or the backend
+/// refuses the weights.
+pub fn forecast(
+    store: &Store,
+    symbol: &Symbol,
+    source: Option<&DataSource>,
+    registry: &Registry,
+) -> Result<Forecast, ForecastError> {
+    let untrained = || ForecastError::Untrained { symbol: symbol.clone() };
+    let snapshot = store.symbol(symbol).latest()?.ok_or_else(untrained)?;
+    let metadata: Metadata = snapshot.json(METADATA_FILE)?;
+    let source = source.unwrap_or(&metadata.source);
+    let bars = dataset::load(symbol, source)?;
+    let data = dataset::with_scaler(&bars, &metadata.task, &metadata.scaler)?;
+    let mut tensors = NamedTensors::default();
+    for (name, (shape, data)) in snapshot.tensors()? {
+        tensors.insert(name, Tensor { shape, data });
+    }
+    let backend = registry.get(&metadata.provenance.backend)?;
+    let mut model = backend.load(&metadata.model, &tensors, 1)?;
+    let anchor = data.last_anchor();
+    let scaled = model.predict(&data.window(anchor))?;
+    let (close, volatility) = (data.close(anchor), data.sigma(anchor));
+    let levels = metadata.task.quantiles;
+    let horizons = metadata.task.horizons.iter().zip(scaled.chunks(levels.len()));
+    let horizons = horizons.map(|(&horizon, scaled)| {
+        let unit = volatility * (horizon as f64).sqrt();
+        let log_returns: Vec<f64> = scaled.iter().map(|q| f64::from(*q) * unit).collect();
+        let prices = log_returns.iter().map(|r| close * r.exp()).collect();
+        HorizonForecast { horizon, log_returns, prices }
+    });
+    Ok(Forecast {
+        symbol: symbol.clone(),
+        generation: snapshot.generation(),
+        as_of: data.date(anchor),
+        close,
+        volatility,
+        synthetic: matches!(source, DataSource::Synthetic { .. }),
+        horizons: horizons.collect(),
+        levels,
+    })
+}

@@ -1,0 +1,84 @@
+//! What stands beside the weights of a generation.
+
+use jiff::Timestamp;
+use mambafleet_backend::{ModelConfig, OptimizerConfig};
+use mambafleet_dataset::{DatasetSummary, Scaler};
+use mambafleet_protocol::{DataSource, RunId, Symbol, TaskSpec, TrainSpec};
+use serde::{Deserialize, Serialize};
+
+/// File of a generation that holds its [`Metadata`].
+pub const METADATA_FILE: &str = "metadata.json";
+
+/// File of a generation that holds its [`Metrics`](crate::Metrics).
+pub const METRICS_FILE: &str = "metrics.json";
+
+/// Version of the metadata's layout.
+pub(crate) const METADATA_SCHEMA: u32 = 1;
+
+/// Everything that is needed to use a generation's weights and to tell where they come from; the
+/// content of `metadata.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Version of this layout.
+    pub schema: u32,
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Hash of everything the weights depend on.
+    pub fingerprint: String,
+    /// The forecasting task.
+    pub task: TaskSpec,
+    /// The model.
+    pub model: ModelConfig,
+    /// Scaler of the features, fitted on training rows.
+    pub scaler: Scaler,
+    /// Training settings.
+    pub train: TrainSpec,
+    /// Optimiser settings.
+    pub optimizer: OptimizerConfig,
+    /// Where the bars came from.
+    pub source: DataSource,
+    /// What the bars were.
+    pub data: DatasetSummary,
+    /// Who trained, when, for how long.
+    pub provenance: Provenance,
+}
+
+impl Metadata {
+    /// Whether the generation was trained on the built-in generator's bars.
+    #[must_use]
+    pub fn is_synthetic(&self) -> bool {
+        matches!(self.source, DataSource::Synthetic { .. })
+    }
+}
+
+/// Who trained a generation, when and for how long. The writing process is in the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The program and its version.
+    pub program: String,
+    /// The backend.
+    pub backend: String,
+    /// The backend's version.
+    pub backend_version: String,
+    /// The run.
+    pub run: RunId,
+    /// The attempt within the run, from 1.
+    pub attempt: u32,
+    /// When the attempt began (UTC).
+    pub started_at: Timestamp,
+    /// Threads used.
+    pub threads: usize,
+    /// Wall time by stage.
+    pub seconds: StageSeconds,
+}
+
+/// Wall time by stage, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageSeconds {
+    /// Reading bars and computing features.
+    pub load: f64,
+    /// Training, validation after each epoch included.
+    pub train: f64,
+    /// Evaluation on the test part.
+    pub evaluate: f64,
+}
