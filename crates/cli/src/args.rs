@@ -25,6 +25,7 @@ impl Cli {
 
 /// What every command understands.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Common {
     /// Directory of the artifact store [configuration key: store.dir]
     #[arg(long, global = true, value_name = "DIR")]
@@ -51,6 +52,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train symbols and commit a generation of each
+    #[command(after_help = exit::HELP)]
     Train(TrainArgs),
     /// List the symbols of the store with their newest generations
     Ls,
@@ -63,7 +65,7 @@ pub(crate) enum Command {
     /// Check every byte of every generation against its manifest
     Verify {
         /// Symbols to check
-        #[arg(value_name = "SYMBOL", required_unless_present = "all")]
+        #[arg(value_name = "SYMBOL")]
         symbols: Vec<String>,
         /// Check the whole store
         #[arg(long, conflicts_with = "symbols")]

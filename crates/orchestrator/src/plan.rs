@@ -67,13 +67,13 @@ impl RunPlan {
     }
 }
 
-/// A new run identifier: the UTC time to the second and 32 random bits.
+/// A new run identifier: the UTC time to the millisecond and 16 random bits.
 ///
 /// # Errors
 /// [`InvalidRunId`] when the clock stands at a date that cannot be written that way.
 pub fn new_run_id() -> Result<RunId, InvalidRunId> {
-    let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
-    RunId::new(format!("{time}-{:08x}", rand::random::<u32>()))
+    let time = Timestamp::now().strftime("%Y%m%d-%H%M%S-%3f");
+    RunId::new(format!("{time}-{:04x}", rand::random::<u16>()))
 }
 
 /// Threads for each of `workers` processes on `cores` cores: an equal share, at least one.

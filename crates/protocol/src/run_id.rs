@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// The name of one run and of its directory below `runs/`: small letters, digits and `-`, at
-/// most 64 bytes. Run identifiers begin with their UTC start time (`20260301-041500-3f9a`), so
+/// most 64 bytes. Run identifiers begin with their UTC start time (`20260301-041500-123-3f9a`), so
 /// that they sort by age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn run_ids_are_safe_directory_names() {
-        assert!(RunId::new("20260301-041500-3f9a").is_ok());
+        assert!(RunId::new("20260301-041500-123-3f9a").is_ok());
         for text in ["", "..", "a/b", "A", "-a", " a", &"a".repeat(65)] {
             assert!(RunId::new(text).is_err(), "{text:?} was accepted");
         }

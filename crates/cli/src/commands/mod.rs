@@ -33,7 +33,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),
         Command::Show { target } => show::run(&common, &target, output),
-        Command::Verify { symbols, all: _ } => verify::run(&common, &symbols, output),
+        Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {

@@ -14,7 +14,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::plan::{configuration, make, path_override, select};
-use crate::reporters::{choose, summary_table};
+use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
 /// Plans, trains and reports.
@@ -90,7 +90,7 @@ struct DryRun<'a> {
 fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
     output.result("plan", DryRun { plan }, || {
         let rows = plan.jobs.iter().map(|job| {
-            let JobSpec { symbol, train, threads, .. } = job;
+            let JobSpec { symbol, train, .. } = job;
             let data = match &job.data {
                 mambafleet_protocol::DataSource::Csv { dir } => {
                     mambafleet_dataset::csv_path(dir, symbol).display().to_string()
@@ -99,12 +99,13 @@ fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
                     format!("synthetic demo data, {bars} bars")
                 }
             };
-            vec![symbol.to_string(), data, train.epochs.to_string(), threads.to_string()]
+            vec![symbol.to_string(), data, train.epochs.to_string()]
         });
-        let columns = [("symbol", false), ("data", false), ("epochs", true), ("threads", true)];
+        let columns = [("symbol", false), ("data", false), ("epochs", true)];
         let table = render(&columns, rows.collect());
-        let (workers, store) = (plan.workers(), plan.store.display());
-        format!("{table}\n\ndry run: {workers} workers would commit to {store}")
+        let threads = plan.jobs.first().map_or(1, |job| job.threads);
+        let fleet = fleet(plan.workers(), threads);
+        format!("{table}\n\ndry run: {fleet} would commit to {}", plan.store.display())
     })?;
     Ok(Exit::Success)
 }

@@ -28,10 +28,19 @@ struct SymbolFault {
     fault: Fault,
 }
 
-/// Checks the named symbols, or all if none is named.
-pub(crate) fn run(common: &Common, names: &[String], output: Output) -> Result<Exit, CliError> {
+/// Checks the named symbols, or all of them.
+pub(crate) fn run(
+    common: &Common,
+    names: &[String],
+    all: bool,
+    output: Output,
+) -> Result<Exit, CliError> {
+    if names.is_empty() && !all {
+        let error = CliError::usage("nothing to verify: no symbol is named");
+        return Err(error.with_hint("name symbols, or check the whole store with --all"));
+    }
     let store = open_store(common)?;
-    let symbols = if names.is_empty() {
+    let symbols = if all {
         store.symbols()?
     } else {
         names.iter().map(|name| Symbol::new(name.as_str())).collect::<Result<_, _>>()?

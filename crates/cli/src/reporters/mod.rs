@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 
 use mambafleet_orchestrator::Reporter;
 
-pub(crate) use plain::count;
+pub(crate) use plain::{count, fleet};
 pub(crate) use summary::summary_table;
 
 use crate::output::Output;

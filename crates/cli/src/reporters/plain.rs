@@ -22,10 +22,8 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::RunStarted { run, symbols, workers, threads, synthetic, .. } => {
             let symbols = count(*symbols, "symbol");
-            let workers = count(*workers, "worker");
-            let threads = count(*threads, "thread");
             let demo = if *synthetic { " on synthetic demo data" } else { "" };
-            format!("run {run}: {symbols}{demo}, {workers} of {threads} each")
+            format!("run {run}: {symbols}{demo}, {}", fleet(*workers, *threads))
         }
         RunEvent::WorkerStarted { .. } | RunEvent::RunFinished { .. } => return None,
         RunEvent::WorkerLost { worker, pid, cause } => {
@@ -87,6 +85,11 @@ pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
         Outcome::Interrupted { started: true } => format!("{symbol}: interrupted"),
         Outcome::Interrupted { started: false } => format!("{symbol}: not started"),
     }
+}
+
+/// `2 workers of 1 thread each`.
+pub(crate) fn fleet(workers: usize, threads: usize) -> String {
+    format!("{} of {} each", count(workers, "worker"), count(threads, "thread"))
 }
 
 /// A number with its noun: `1 symbol`, `3 symbols`.
