@@ -2,6 +2,13 @@
 //!
 //! Training here is real but tiny; every test has a directory of its own.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking, and says on standard output what it skips"
+)]
+
 mod configuration;
 mod contention;
 mod data;

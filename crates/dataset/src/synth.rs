@@ -166,3 +166,20 @@ impl Noise {
         (end + (end * end + spread).sqrt()) / 2.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_raises_volatility_more_than_a_rally_and_never_beyond_its_limit() {
+        let variance_after = |r: f64| {
+            let mut market = Market::new(1);
+            market.age(r);
+            market.variance
+        };
+        assert!(variance_after(-0.05) > variance_after(0.05));
+        assert!(variance_after(0.05) > variance_after(0.0));
+        assert_eq!(variance_after(-0.9), MAX_VOLATILITY * MAX_VOLATILITY);
+    }
+}

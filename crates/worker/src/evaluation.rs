@@ -1,6 +1,6 @@
 //! What a trained model is worth on the rows it has not seen, beside naive forecasts.
 
-use mambafleet_backend::{BackendError, Model, ModelConfig};
+use mambafleet_backend::{BackendError, Model, ModelConfig, Objective};
 use mambafleet_dataset::{Dataset, baseline};
 use mambafleet_protocol::{Headline, TaskSpec};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,7 @@ pub(crate) fn evaluate<M: Model + ?Sized>(
             let scored = Scored { task, data, index };
             scored.metrics(&predictions, &naive, &targets)
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     let Trained { epochs, best } = trained;
     let headline = Headline {
         epochs: epochs.len(),
@@ -128,49 +128,45 @@ struct Scored<'a> {
 }
 
 impl Scored<'_> {
-    fn metrics(&self, predictions: &[f32], naive: &[f32], targets: &[f32]) -> HorizonMetrics {
+    fn metrics(
+        &self,
+        predictions: &[f32],
+        naive: &[f32],
+        targets: &[f32],
+    ) -> Result<HorizonMetrics, AttemptError> {
         let levels = &self.task.quantiles;
         let horizon = self.task.horizons[self.index];
+        let objective = Objective::Pinball { horizons: 1, levels: levels.clone() };
+        let outputs = self.column(predictions, levels.len());
+        let targets = self.column(targets, 1);
+        let pinball = objective.loss(&outputs, &targets)?;
+        let baseline_pinball = objective.loss(&self.column(naive, levels.len()), &targets)?;
         let median = levels.iter().position(|level| *level == 0.5).unwrap_or(levels.len() / 2);
-        let (mut pinball, mut baseline_pinball, mut inside) = (0.0, 0.0, 0_usize);
-        let (mut squared, mut squared_zero) = (0.0, 0.0);
-        let anchors = self.data.test();
-        for (sample, &anchor) in anchors.iter().enumerate() {
-            let row = sample * self.task.horizons.len() + self.index;
-            let target = f64::from(targets[row]);
-            let outputs = &predictions[row * levels.len()..][..levels.len()];
-            let naive = &naive[row * levels.len()..][..levels.len()];
-            pinball += pinball_loss(levels, outputs, target);
-            baseline_pinball += pinball_loss(levels, naive, target);
-            let (low, high) = (f64::from(outputs[0]), f64::from(outputs[levels.len() - 1]));
-            inside += usize::from(low <= target && target <= high);
+        let (mut inside, mut squared, mut squared_zero) = (0_usize, 0.0, 0.0);
+        let samples = self.data.test().iter().zip(outputs.chunks_exact(levels.len())).zip(&targets);
+        for ((&anchor, outputs), target) in samples {
+            inside += usize::from(outputs[0] <= *target && *target <= outputs[levels.len() - 1]);
             let unit = self.data.sigma(anchor) * (horizon as f64).sqrt();
-            squared += ((f64::from(outputs[median]) - target) * unit).powi(2);
-            squared_zero += (target * unit).powi(2);
+            squared += (f64::from(outputs[median] - target) * unit).powi(2);
+            squared_zero += (f64::from(*target) * unit).powi(2);
         }
-        let count = anchors.len().max(1) as f64;
-        HorizonMetrics {
+        let count = targets.len().max(1) as f64;
+        Ok(HorizonMetrics {
             horizon,
-            pinball: pinball / count,
-            baseline_pinball: baseline_pinball / count,
+            pinball,
+            baseline_pinball,
             coverage: inside as f64 / count,
             nominal_coverage: levels[levels.len() - 1] - levels[0],
             rmse: (squared / count).sqrt(),
             zero_rmse: (squared_zero / count).sqrt(),
             skill_against_zero: skill(squared, squared_zero),
-        }
-    }
-}
-
-/// Mean pinball loss of one forecast over its levels.
-fn pinball_loss(levels: &[f64], outputs: &[f32], target: f64) -> f64 {
-    let sum: f64 = levels
-        .iter()
-        .zip(outputs)
-        .map(|(level, output)| {
-            let error = target - f64::from(*output);
-            (level * error).max((level - 1.0) * error)
         })
-        .sum();
-    sum / levels.len().max(1) as f64
+    }
+
+    /// This horizon's values out of (samples, horizons, `width`).
+    fn column(&self, values: &[f32], width: usize) -> Vec<f32> {
+        let row = self.task.horizons.len() * width;
+        let start = self.index * width;
+        values.chunks_exact(row).flat_map(|row| &row[start..start + width]).copied().collect()
+    }
 }

@@ -89,7 +89,7 @@ pub fn forecast(
     let backend = registry.get(&metadata.provenance.backend)?;
     let mut model = backend.load(&metadata.model, &tensors, 1)?;
     let anchor = data.last_anchor();
-    let scaled = model.predict(&data.window(anchor))?;
+    let scaled = model.predict(data.window(anchor))?;
     let (close, volatility) = (data.close(anchor), data.sigma(anchor));
     let levels = metadata.task.quantiles;
     let horizons = metadata.task.horizons.iter().zip(scaled.chunks(levels.len()));

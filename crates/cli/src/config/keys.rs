@@ -49,7 +49,7 @@ impl KnownKeys {
     }
 
     /// The key that an environment variable's name, without its prefix, stands for.
-    pub(crate) fn from_variable(&self, name: &str) -> Option<String> {
+    pub(crate) fn of_variable(&self, name: &str) -> Option<String> {
         let as_variable = |key: &str| key.to_ascii_uppercase().replace('.', "_");
         if let Some(key) = self.0.keys().find(|key| as_variable(key) == name) {
             return Some(key.clone());

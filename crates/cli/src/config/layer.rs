@@ -124,7 +124,7 @@ impl Layer {
                 continue;
             }
             let origin = Origin::Variable(name.clone().into_owned());
-            let Some(key) = known.from_variable(rest) else {
+            let Some(key) = known.of_variable(rest) else {
                 let key = rest.to_ascii_lowercase().replacen('_', ".", 1);
                 let nearest = known.nearest(&key);
                 return Err(ConfigError::UnknownKey { origin, key, nearest });

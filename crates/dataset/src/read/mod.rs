@@ -103,7 +103,6 @@ struct Parsed {
 
 impl Parsed {
     fn row(&mut self, columns: &Columns, record: &ByteRecord, line: u64) {
-        let before = self.problems.total;
         if !columns.fit(record, line, &mut self.problems) {
             return;
         }
@@ -112,9 +111,7 @@ impl Parsed {
         if let Some(date) = date {
             self.order(date, line);
         }
-        if let (Some(date), Some([open, high, low, close, volume])) = (date, numbers)
-            && self.problems.total == before
-        {
+        if let (Some(date), Some([open, high, low, close, volume])) = (date, numbers) {
             self.bars.push(Bar { date, open, high, low, close, volume });
         }
     }

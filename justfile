@@ -1,0 +1,52 @@
+# Recipes that mirror CI, the cheapest check first. `just` lists them.
+
+# List the recipes.
+default:
+    @just --list
+
+# Everything that CI runs.
+ci:
+    bash .ci/run
+
+# Formatting.
+fmt:
+    cargo fmt --all --check
+
+# Lints, warnings denied.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Documentation without warnings.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# The tests, as the README runs them.
+test:
+    cargo test --workspace --locked
+
+# The tests, a process each (cargo install --locked cargo-nextest).
+nextest:
+    cargo nextest run --workspace --locked
+    cargo test --workspace --locked --doc
+
+# The number of dependencies may not grow unnoticed.
+deps:
+    bash .ci/dependencies
+
+# Licences, advisories, sources; installs cargo-deny.
+deny:
+    command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+    cargo deny --workspace check bans licenses sources
+
+# Spelling; installs typos.
+typos:
+    command -v typos >/dev/null || cargo install --locked typos-cli
+    typos
+
+# The Python example against `mambafleet predict`; installs numpy and safetensors into .venv.
+python:
+    bash .ci/python
+
+# Real prices, end to end: `just real ../shared/data/daily`.
+real DATA:
+    cargo train --config configs/nightly-tier1.toml --data {{ DATA }} --parallel 10
