@@ -74,7 +74,7 @@ impl SymbolLock {
         };
         let committed = store.head()?.manifest.map_or(0, |newest| newest.fencing_token);
         let drawn = read_holder(&owner_file).map_or(0, |holder| holder.token);
-        let token = 1 + committed.max(drawn);
+        let token = committed.max(drawn).saturating_add(1);
         record_holder(&owner_file, token);
         tracing::debug!(%symbol, token, ?waited, "locked");
         Ok(Self { lock, symbol: symbol.clone(), token, waited })

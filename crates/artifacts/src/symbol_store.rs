@@ -165,7 +165,10 @@ impl SymbolStore {
     /// # Errors
     /// [`StoreError::Io`] when the symbol's directory or the staging directory cannot be created.
     pub fn begin(&self) -> Result<Transaction, StoreError> {
-        durable::create_one_dir_durable(&self.dir)?;
+        // Whoever committed the first generation has been here: later ones need no second sync.
+        if self.generations()?.is_empty() {
+            durable::create_one_dir_durable(&self.dir)?;
+        }
         Transaction::begin(self.clone())
     }
 

@@ -118,9 +118,11 @@ impl Transaction {
         if let Some(reason) = self.name_fault(name) {
             return Err(StoreError::InvalidName { name: name.to_owned(), reason });
         }
-        let staged = stage(self.staging.path(), name, write);
-        self.failed = staged.is_err();
-        self.files.insert(name.to_owned(), staged?);
+        // Until it is whole, also when `write` panics, the file spoils the transaction.
+        self.failed = true;
+        let entry = stage(self.staging.path(), name, write)?;
+        self.failed = false;
+        self.files.insert(name.to_owned(), entry);
         Ok(())
     }
 
@@ -197,7 +199,7 @@ impl Transaction {
         Ok(Manifest {
             schema: SCHEMA,
             symbol,
-            generation: head.generation.max(taken) + 1,
+            generation: head.generation.max(taken).saturating_add(1),
             parent: head.manifest.map(parent),
             files: self.files.values().cloned().collect(),
             fencing_token: lock.token(),

@@ -51,9 +51,9 @@ fn a_waiter_gets_the_lock_as_soon_as_it_is_dropped() {
     thread::scope(|scope| {
         let waiter = scope.spawn(|| symbol.lock(PATIENT).unwrap().waited());
         thread::sleep(Duration::from_millis(50));
+        assert!(!waiter.is_finished(), "two holders");
         drop(held);
         let waited = waiter.join().unwrap();
-        assert!(waited >= Duration::from_millis(10), "{waited:?}");
         assert!(waited < Duration::from_secs(20), "{waited:?}");
     });
 }
