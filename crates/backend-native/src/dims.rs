@@ -88,8 +88,8 @@ impl Dims {
     fn values(&self) -> usize {
         let per_layer = self.inner * (3 * self.width + self.projected() + self.rank + self.states);
         let weights = self.layers * per_layer + self.width * (self.features + self.outputs);
-        let per_step =
-            2 * self.width + 10 * self.inner + 2 * self.projected() + self.inner * self.states;
+        let kept = self.inner * self.states / scan::CHUNK;
+        let per_step = 2 * self.width + 10 * self.inner + 2 * self.projected() + kept;
         5 * weights + self.layers * self.length * per_step
     }
 }

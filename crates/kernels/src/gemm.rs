@@ -141,8 +141,6 @@ impl<'a, T> MatMut<'a, T> {
 /// # Panics
 /// When the sizes do not fit.
 pub fn gemm<T: Real>(target: Target, c: MatMut<'_, T>, a: MatRef<'_, T>, b: MatRef<'_, T>) {
-    assert_eq!(a.shape.cols, b.shape.rows, "inner sizes differ");
-    assert_eq!((c.shape.rows, c.shape.cols), (a.shape.rows, b.shape.cols), "outer sizes differ");
     // The library's kernels write whole columns: the transpose of a row-major target.
     if c.shape.row_stride > c.shape.col_stride {
         T::multiply(target, c.t(), b.t(), a.t());
@@ -151,9 +149,15 @@ pub fn gemm<T: Real>(target: Target, c: MatMut<'_, T>, a: MatRef<'_, T>, b: MatR
     }
 }
 
+/// Panics unless a matrix of shape `c` can hold the product of `a` and `b`.
+fn check(c: &Shape, a: &Shape, b: &Shape) {
+    assert_eq!(a.cols, b.rows, "inner sizes differ");
+    assert_eq!((c.rows, c.cols), (a.rows, b.cols), "outer sizes differ");
+}
+
 /// The matrix product of an element type. Sealed: [`gemm`] is what callers use.
 pub trait Multiply: sealed::Sealed + Sized {
-    /// [`gemm`] for sizes that have been checked to fit.
+    /// [`gemm`] with the target's strides as they are.
     #[doc(hidden)]
     fn multiply(target: Target, c: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
 }
@@ -177,12 +181,13 @@ macro_rules! multiply_by_library {
                 b: MatRef<'_, Self>,
             ) {
                 use $library as library;
+                check(&c.shape, &a.shape, &b.shape);
                 let ((m, n), k) = ((c.shape.rows, c.shape.cols), a.shape.cols);
                 let stride = |stride: usize| stride as isize;
                 let function = library::get_gemm_fn();
                 // SAFETY: a view's constructor has checked that every position (i, j) inside its
                 // rows and columns lies at an offset inside its slice, and transposing keeps
-                // that; `gemm` has checked that a is (m, k), b (k, n) and c (m, n), so the
+                // that; `check` has made sure that a is (m, k), b (k, n) and c (m, n), so the
                 // library touches nothing else. Strides are below the slices' lengths or unused,
                 // so they fit an `isize`. `c` is borrowed exclusively and its positions are
                 // distinct, so nothing aliases what is written. All elements are initialised.

@@ -32,6 +32,8 @@ pub trait Real:
     /// far below anything that matters, far above the denormal numbers, which cost a hundred
     /// times the cycles of normal ones.
     const TINY: Self;
+    /// Natural logarithm of [`Real::TINY`], about.
+    const LN_TINY: Self;
 
     /// The nearest number of this type.
     fn of(value: f64) -> Self;
@@ -68,6 +70,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-24;
+    const LN_TINY: Self = -55.0;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -107,6 +110,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-150;
+    const LN_TINY: Self = -345.0;
 
     #[inline(always)]
     fn of(value: f64) -> Self {

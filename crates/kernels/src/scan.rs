@@ -129,9 +129,10 @@ impl<'a, T: Real> Tile<'a, T> {
     }
 }
 
-/// `exp(dt A)` per lane; what has decayed beyond notice is zero, so that products with it do not
-/// become denormal.
+/// The factor `e^x` by which a state decays, for `x = dt A`. It stays at a small positive number
+/// where the state has decayed beyond notice, so that products with it do not become denormal.
 #[inline(always)]
-fn decay<T: Real>(dt: &Lanes<T>, a: &Lanes<T>) -> Lanes<T> {
-    std::array::from_fn(|i| (dt[i] * a[i]).exp().flushed())
+fn decay<T: Real>(x: T) -> T {
+    let x = if x < T::LN_TINY { T::LN_TINY } else { x };
+    x.exp()
 }

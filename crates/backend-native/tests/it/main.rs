@@ -1,6 +1,10 @@
 //! The native backend as callers see it.
 
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod reference;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod training;

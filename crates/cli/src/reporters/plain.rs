@@ -45,7 +45,7 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             validation_loss,
             samples_per_second,
         } => format!(
-            "{symbol}: epoch {epoch}/{epochs}, train loss {}, validation loss {}, {} samples/s",
+            "{symbol}: epoch {epoch}/{epochs}, train {}, validation {}, {} samples/s",
             number(*train_loss),
             number(*validation_loss),
             samples_per_second.round(),
@@ -67,8 +67,7 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
 pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Trained { generation, seconds: time, headline, .. } => format!(
-            "{symbol}: committed generation {generation} after {}; validation loss {} -> {}, \
-             test loss {} ({} against the baseline)",
+            "{symbol}: generation {generation} in {}, validation {} -> {}, test {} ({})",
             seconds(*time),
             number(headline.first_validation_loss),
             number(headline.best_validation_loss),

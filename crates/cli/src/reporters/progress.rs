@@ -34,21 +34,22 @@ impl ProgressReporter {
     }
 
     fn begin(&mut self, symbols: usize) {
-        let total = ProgressBar::new(symbols as u64)
-            .with_style(style("{msg:<12} {bar:24} {pos}/{len} symbols  {elapsed} elapsed"));
+        // A bar that is not part of the group yet would draw itself.
+        let total = self.bars.add(ProgressBar::new(symbols as u64));
+        total.set_style(style("{msg:<12} {bar:24} {pos}/{len} symbols, {elapsed}"));
         total.set_message("total");
         total.enable_steady_tick(Duration::from_secs(1));
-        self.total = Some(self.bars.add(total));
+        self.total = Some(total);
     }
 
     fn attempt(&mut self, symbol: &Symbol, attempt: u32) {
-        let bar = ProgressBar::new(0).with_style(style("{prefix:<12} {bar:24} {msg}"));
+        let bar = match &self.total {
+            Some(total) => self.bars.insert_before(total, ProgressBar::new(1)),
+            None => self.bars.add(ProgressBar::new(1)),
+        };
+        bar.set_style(style("{prefix:<12} {bar:24} {msg}"));
         bar.set_prefix(symbol.to_string());
         bar.set_message(if attempt == 1 { "loading".into() } else { format!("attempt {attempt}") });
-        let bar = match &self.total {
-            Some(total) => self.bars.insert_before(total, bar),
-            None => self.bars.add(bar),
-        };
         self.symbols.insert(symbol.clone(), bar);
     }
 

@@ -118,16 +118,18 @@ fn recompute<T: Real>(
 ) {
     let count = kept.len();
     scratch.states[..count].copy_from_slice(kept);
-    for (i, t) in steps.enumerate() {
+    for (k, t) in steps.enumerate() {
         let (u, dt) = (tile.u(t), tile.dt(t));
         let drive: Lanes<T> = std::array::from_fn(|i| dt[i] * u[i]);
-        let (past, next) = scratch.states[i * count..(i + 2) * count].split_at_mut(count);
-        let decays = scratch.decays[i * count..(i + 1) * count].iter_mut();
+        let (past, next) = scratch.states[k * count..(k + 2) * count].split_at_mut(count);
+        let decays = scratch.decays[k * count..(k + 1) * count].iter_mut();
         let moves = past.iter().zip(next).zip(decays);
         for (((past, next), slot), (a, b)) in moves.zip(scratch.rates.iter().zip(tile.b(t))) {
-            let factor = decay(&dt, a);
-            *slot = factor;
-            *next = std::array::from_fn(|i| factor[i] * past[i] + drive[i] * *b);
+            for i in 0..LANES {
+                let factor = decay(dt[i] * a[i]);
+                slot[i] = factor;
+                next[i] = factor * past[i] + drive[i] * *b;
+            }
         }
     }
 }

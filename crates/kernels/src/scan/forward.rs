@@ -61,11 +61,25 @@ fn step<T: Real>(
     let mut y: Lanes<T> = std::array::from_fn(|i| d[i] * u[i]);
     let weights = tile.b(t).iter().zip(tile.c(t));
     for ((h, a), (b, c)) in state.iter_mut().zip(rates).zip(weights) {
-        let decay = decay(&dt, a);
-        for i in 0..LANES {
-            h[i] = decay[i] * h[i] + drive[i] * *b;
-            y[i] += *c * h[i];
-        }
+        advance(&dt, a, &drive, *b, *c, h, &mut y);
     }
     y
+}
+
+/// Moves one state of each channel one step on and adds its share to the outputs.
+#[inline(always)]
+fn advance<T: Real>(
+    dt: &Lanes<T>,
+    a: &Lanes<T>,
+    drive: &Lanes<T>,
+    b: T,
+    c: T,
+    h: &mut Lanes<T>,
+    y: &mut Lanes<T>,
+) {
+    for i in 0..LANES {
+        let next = decay(dt[i] * a[i]) * h[i] + drive[i] * b;
+        h[i] = next;
+        y[i] += c * next;
+    }
 }

@@ -1,6 +1,7 @@
 //! Deterministic numbers and comparisons.
 
 use mambafleet_kernels::Real;
+use proptest::test_runner::Config;
 
 /// A linear congruential generator (Knuth's MMIX constants): enough to fill test arrays.
 pub(crate) struct Numbers(u64);
@@ -23,10 +24,11 @@ impl Numbers {
     }
 }
 
-/// Largest difference, relative to the largest magnitude (at least 1e-3).
+/// Largest difference, relative to the largest magnitude or, where sums of numbers around 1 have
+/// cancelled, to a tenth.
 pub(crate) fn distance<T: Real>(got: &[T], want: &[T]) -> f64 {
     assert_eq!(got.len(), want.len());
-    let size = want.iter().fold(1e-3_f64, |size, x| size.max(x.to_f64().abs()));
+    let size = want.iter().fold(0.1_f64, |size, x| size.max(x.to_f64().abs()));
     let pairs = got.iter().zip(want);
     pairs.fold(0.0, |worst: f64, (a, b)| {
         let error = (a.to_f64() - b.to_f64()).abs() / size;
@@ -48,4 +50,9 @@ pub(crate) fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 /// Sum of products: the loss whose gradient with respect to `y` is `weights`.
 pub(crate) fn weighted(y: &[f64], weights: &[f64]) -> f64 {
     y.iter().zip(weights).map(|(y, w)| y * w).sum()
+}
+
+/// Settings of a property test: so many random cases, and no files left behind.
+pub(crate) fn cases(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, ..Config::default() }
 }

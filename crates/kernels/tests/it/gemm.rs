@@ -2,7 +2,7 @@ use mambafleet_kernels::gemm::{MatMut, MatRef, Target, gemm};
 use mambafleet_kernels::{Real, oracle};
 use proptest::prelude::*;
 
-use crate::common::{Numbers, distance};
+use crate::common::{Numbers, cases, distance};
 
 /// Compares one product with the oracle: plain or transposed operands and target, rows apart by
 /// `gap` more elements than they need.
@@ -68,7 +68,7 @@ fn odd_shapes_in_every_orientation_match_the_oracle() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
     #[test]
     fn random_shapes_match_the_oracle(
         m in 1..150_usize, k in 1..150_usize, n in 1..150_usize,

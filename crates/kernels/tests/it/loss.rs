@@ -1,7 +1,7 @@
 use mambafleet_kernels::{loss, oracle, quantile};
 use proptest::prelude::*;
 
-use crate::common::{Numbers, differences, distance, weighted};
+use crate::common::{Numbers, cases, differences, distance, weighted};
 
 #[test]
 fn squared_error_and_its_gradient() {
@@ -44,7 +44,7 @@ fn what_is_not_a_number_shows_in_the_loss() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
     #[test]
     fn quantiles_ascend_and_their_gradient_is_right(
         rows in 1..4_usize, levels in 1..8_usize, anchor in 0..8_usize, seed: u64,

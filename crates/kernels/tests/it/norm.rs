@@ -2,7 +2,7 @@ use mambafleet_kernels::{Real, norm, oracle};
 
 use crate::common::{Numbers, differences, distance, weighted};
 
-const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 7), (3, 8), (5, 13), (2, 33)];
+const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 7), (3, 8), (5, 13), (2, 75)];
 
 fn forward<T: Real>(x: &[T], gain: &[T]) -> (Vec<T>, Vec<T>) {
     let (mut y, mut inv_rms) = (vec![T::ZERO; x.len()], vec![T::ZERO; x.len() / gain.len()]);
