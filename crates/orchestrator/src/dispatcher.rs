@@ -298,6 +298,7 @@ impl<'a> Dispatcher<'a> {
         };
         worker.job = Some((job, attempt));
         let pid = worker.process.pid.unwrap_or_default();
+        RunRecord::note(&spec.log, &format!("attempt {attempt} on worker {id} (pid {pid})"));
         worker.process.send(WorkerRequest::Run { job: Box::new(spec) });
         self.emit(RunEvent::AttemptStarted { symbol, attempt, worker: id, pid });
     }
@@ -356,6 +357,9 @@ impl<'a> Dispatcher<'a> {
         let (kind, cause) = worker
             .verdict
             .unwrap_or_else(|| (FailureKind::Crashed, format!("worker {id} {cause}")));
+        if let Some((job, attempt)) = worker.job {
+            RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
+        }
         if !worker.leaving {
             let pid = worker.process.pid;
             self.emit(RunEvent::WorkerLost { worker: id, pid, cause: cause.clone() });

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use mambafleet_artifacts::{StoreError, append_file, atomic_write_json, create_dir_durable};
 use serde::Serialize;
 
@@ -60,6 +61,18 @@ impl RunRecord {
                 tracing::error!(dir = %self.dir.display(), %error, "cannot write the event log");
             }
             Err(_) => {}
+        }
+    }
+
+    /// Adds a line to an attempt's log, which also holds what its worker writes to standard
+    /// error. A log that cannot be written is no reason to stop.
+    pub fn note(log: &Path, text: &str) {
+        let line = format!("{} {text}\n", Timestamp::now());
+        let written = append_file(log)
+            .map_err(std::io::Error::other)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            tracing::warn!(log = %log.display(), %error, "cannot write an attempt's log");
         }
     }
 
