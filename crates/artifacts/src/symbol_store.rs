@@ -9,8 +9,8 @@ use mambafleet_protocol::Symbol;
 use crate::error::IoContext;
 use crate::reader::Opened;
 use crate::{
-    Fault, Manifest, Snapshot, StoreError, SymbolLock, SymbolReport, Transaction, Wait, durable,
-    generation, reader, verify,
+    Fault, Manifest, Snapshot, StoreError, SymbolLock, Transaction, Wait, durable, generation,
+    reader,
 };
 
 /// How often a read is started again when generations vanish under it.
@@ -145,19 +145,6 @@ impl SymbolStore {
             Some(fault) => Err(corrupt(fault)),
             None => Ok(manifest),
         }
-    }
-
-    /// Checks all generations and the chain of their parents, and lists every fault. Uses all
-    /// threads of rayon's current pool.
-    ///
-    /// A symbol without generations is in order. Generations that are removed meanwhile are left
-    /// out.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
-    /// here but a fault in the report.
-    pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
-        verify::verify_all(self)
     }
 
     /// Begins a new generation: files are staged where no reader looks.

@@ -36,27 +36,38 @@ struct Checked {
     faults: Vec<Fault>,
 }
 
-pub(crate) fn verify_all(store: &SymbolStore) -> Result<SymbolReport, StoreError> {
-    let generations = store.generations()?;
-    let checked: Vec<Option<Checked>> = generations
-        .into_par_iter()
-        .map(|generation| check(store, generation))
-        .collect::<Result<_, _>>()?;
-    let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
-    for at in 0..checked.len() {
-        let fault = chain_fault(&checked[..at], &checked[at]);
-        checked[at].faults.extend(fault);
+impl SymbolStore {
+    /// Checks all generations and the chain of their parents, and lists every fault. Uses all
+    /// threads of rayon's current pool.
+    ///
+    /// A symbol without generations is in order. Generations that are removed meanwhile are left
+    /// out.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
+    /// here but a fault in the report.
+    pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
+        let generations = self.generations()?;
+        let checked: Vec<Option<Checked>> = generations
+            .into_par_iter()
+            .map(|generation| check(self, generation))
+            .collect::<Result<_, _>>()?;
+        let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
+        for at in 0..checked.len() {
+            let fault = chain_fault(&checked[..at], &checked[at]);
+            checked[at].faults.extend(fault);
+        }
+        Ok(SymbolReport {
+            symbol: self.symbol().clone(),
+            generations: checked.iter().map(|one| one.generation).collect(),
+            bytes: checked
+                .iter()
+                .filter_map(|one| one.manifest.as_ref())
+                .map(Manifest::total_length)
+                .sum(),
+            faults: checked.into_iter().flat_map(|one| one.faults).collect(),
+        })
     }
-    Ok(SymbolReport {
-        symbol: store.symbol().clone(),
-        generations: checked.iter().map(|one| one.generation).collect(),
-        bytes: checked
-            .iter()
-            .filter_map(|one| one.manifest.as_ref())
-            .map(Manifest::total_length)
-            .sum(),
-        faults: checked.into_iter().flat_map(|one| one.faults).collect(),
-    })
 }
 
 /// Checks one generation; `None` when it is gone by now.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use crate::process::WorkerCommand;
 use crate::process::{FromWorker, Process, Tagged};
-use crate::scheduler::{Action, AttemptEnd, Input, Scheduler, Settled};
+use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals};
 use crate::{
     RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, StampedEvent, SymbolSummary,
@@ -312,16 +312,16 @@ impl<'a> Dispatcher<'a> {
         let symbol = self.plan.jobs[job].symbol.clone();
         let outcome = match end {
             Settled::Interrupted { started } => Outcome::Interrupted { started },
-            Settled::Attempt(AttemptEnd::UpToDate { generation }) => {
-                Outcome::UpToDate { generation }
-            }
-            Settled::Attempt(AttemptEnd::Committed { generation, headline, seconds }) => {
-                Outcome::Trained { generation, attempts, seconds, headline }
-            }
-            Settled::Attempt(AttemptEnd::Failed { kind, cause, hint }) => {
-                let log = self.log_of(&symbol, attempts);
-                Outcome::Failed { kind, cause, hint, attempts, log }
-            }
+            Settled::Attempt { result, seconds } => match result {
+                JobResult::UpToDate { generation } => Outcome::UpToDate { generation },
+                JobResult::Committed { generation, headline } => {
+                    Outcome::Trained { generation, attempts, seconds, headline }
+                }
+                JobResult::Failed { kind, cause, hint } => {
+                    let log = self.log_of(&symbol, attempts);
+                    Outcome::Failed { kind, cause, hint, attempts, log }
+                }
+            },
         };
         self.outcomes[job] = Some(outcome.clone());
         self.emit(RunEvent::SymbolFinished { symbol, outcome });
@@ -387,57 +387,33 @@ impl<'a> Dispatcher<'a> {
         }
         match event {
             WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } => {}
-            WorkerEvent::Loaded { symbol, bars, train, validation, test } => {
-                self.emit(RunEvent::Loaded { symbol, bars, train, validation, test });
-            }
-            WorkerEvent::Progress {
-                symbol,
-                epoch,
-                epochs,
-                train_loss,
-                validation_loss,
-                samples_per_second,
-            } => self.emit(RunEvent::Progress {
-                symbol,
-                epoch,
-                epochs,
-                train_loss,
-                validation_loss,
-                samples_per_second,
-            }),
+            WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
+            WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
             WorkerEvent::Finished { attempt: ended, seconds, result, .. } => {
                 if ended != attempt {
                     return self.condemn(id, format!("ended attempt {ended} instead of {attempt}"));
                 }
                 worker.job = None;
                 let slot = worker.slot;
-                let end = self.judge(job, seconds, result);
-                self.feed(Input::AttemptEnded { slot, end });
+                let result = self.judge(job, result);
+                self.feed(Input::AttemptEnded { slot, seconds, result });
             }
         }
     }
 
     /// What an attempt really came to: a commit counts only if it can be read back.
-    fn judge(&self, job: usize, seconds: f64, result: JobResult) -> AttemptEnd {
-        match result {
-            JobResult::UpToDate { generation } => AttemptEnd::UpToDate { generation },
-            JobResult::Failed { kind, message, hint } => {
-                AttemptEnd::Failed { kind, cause: message, hint }
-            }
-            JobResult::Committed { generation, headline } => {
-                let symbol = &self.plan.jobs[job].symbol;
-                match self.store.symbol(symbol).verify(generation) {
-                    Ok(_) => AttemptEnd::Committed { generation, headline, seconds },
-                    Err(error) => AttemptEnd::Failed {
-                        kind: FailureKind::Store,
-                        cause: format!(
-                            "generation {generation} cannot be read back: {}",
-                            cause_chain(&error)
-                        ),
-                        hint: None,
-                    },
-                }
-            }
+    fn judge(&self, job: usize, result: JobResult) -> JobResult {
+        let JobResult::Committed { generation, .. } = result else { return result };
+        match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
+            Ok(_) => result,
+            Err(error) => JobResult::Failed {
+                kind: FailureKind::Store,
+                cause: format!(
+                    "generation {generation} cannot be read back: {}",
+                    cause_chain(&error)
+                ),
+                hint: None,
+            },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use mambafleet_protocol::{FailureKind, Outcome, RunId, Symbol};
+use mambafleet_protocol::{EpochReport, FailureKind, Outcome, RunId, SampleCounts, Symbol};
 use serde::{Deserialize, Serialize};
 
 use crate::{RUN_SCHEMA, RunSummary};
@@ -84,33 +84,9 @@ pub enum RunEvent {
         pid: u32,
     },
     /// The data of a symbol was read and split.
-    Loaded {
-        /// The symbol.
-        symbol: Symbol,
-        /// Bars read.
-        bars: usize,
-        /// Training samples.
-        train: usize,
-        /// Validation samples.
-        validation: usize,
-        /// Test samples.
-        test: usize,
-    },
+    Loaded(SampleCounts),
     /// An epoch of a symbol ended.
-    Progress {
-        /// The symbol.
-        symbol: Symbol,
-        /// Epochs done.
-        epoch: usize,
-        /// Epochs planned at most.
-        epochs: usize,
-        /// Mean training loss of the epoch.
-        train_loss: f64,
-        /// Validation loss after it.
-        validation_loss: f64,
-        /// Training samples per second.
-        samples_per_second: f64,
-    },
+    Progress(EpochReport),
     /// An attempt failed.
     AttemptFailed {
         /// The symbol.

@@ -20,7 +20,7 @@ pub use dispatcher::{RunError, WorkerCommand, run};
 pub use event::{RunEvent, StampedEvent};
 pub use plan::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
-pub use scheduler::{Action, AttemptEnd, Input, Scheduler, Settled};
+pub use scheduler::{Action, Input, Scheduler, Settled};
 pub use summary::{RunSummary, SymbolSummary};
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.

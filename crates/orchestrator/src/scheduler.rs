@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mambafleet_protocol::{FailureKind, Headline};
+use mambafleet_protocol::{FailureKind, JobResult};
 
 use crate::RetryPolicy;
 
@@ -37,41 +37,15 @@ pub enum Input {
     AttemptEnded {
         /// Its slot.
         slot: usize,
+        /// Its wall time in seconds.
+        seconds: f64,
         /// How it ended.
-        end: AttemptEnd,
+        result: JobResult,
     },
     /// Start nothing new; let what runs finish.
     Drain,
     /// The remaining workers are being killed: what they ran counts as interrupted.
     Kill,
-}
-
-/// How one attempt ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AttemptEnd {
-    /// A generation was committed and read back.
-    Committed {
-        /// Its number.
-        generation: u64,
-        /// Its headline metrics.
-        headline: Headline,
-        /// Wall time of the attempt in seconds.
-        seconds: f64,
-    },
-    /// There was nothing to do.
-    UpToDate {
-        /// The newest generation.
-        generation: u64,
-    },
-    /// Nothing was committed.
-    Failed {
-        /// The kind of failure.
-        kind: FailureKind,
-        /// What went wrong.
-        cause: String,
-        /// What the user can do about it.
-        hint: Option<String>,
-    },
 }
 
 /// Something to do.
@@ -124,7 +98,12 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
     /// As its last attempt did.
-    Attempt(AttemptEnd),
+    Attempt {
+        /// How that ended.
+        result: JobResult,
+        /// Its wall time in seconds.
+        seconds: f64,
+    },
     /// The run ended first.
     Interrupted {
         /// Whether an attempt was running.
@@ -196,10 +175,15 @@ impl Scheduler {
             Input::WorkerGone { slot, kind, cause } => {
                 self.worker_gone(now, slot, kind, cause, &mut actions);
             }
-            Input::AttemptEnded { slot, end } => {
+            Input::AttemptEnded { slot, seconds, result } => {
                 if let Slot::Busy(job) = self.slots[slot] {
                     self.slots[slot] = Slot::Idle;
-                    self.attempt_ended(now, job, end, &mut actions);
+                    self.attempt_ended(
+                        now,
+                        job,
+                        Settled::Attempt { result, seconds },
+                        &mut actions,
+                    );
                 }
             }
             Input::Drain => self.drain(&mut actions),
@@ -243,7 +227,8 @@ impl Scheduler {
                 self.settle(job, Settled::Interrupted { started: true }, actions);
             }
             Slot::Busy(job) => {
-                let end = AttemptEnd::Failed { kind, cause, hint: None };
+                let result = JobResult::Failed { kind, cause, hint: None };
+                let end = Settled::Attempt { result, seconds: 0.0 };
                 self.attempt_ended(now, job, end, actions);
             }
             Slot::Starting => {
@@ -260,19 +245,19 @@ impl Scheduler {
         &mut self,
         now: Duration,
         job: usize,
-        end: AttemptEnd,
+        end: Settled,
         actions: &mut Vec<Action>,
     ) {
         let attempt = self.attempts[job];
         match end {
-            AttemptEnd::Failed { kind, cause, .. }
+            Settled::Attempt { result: JobResult::Failed { kind, cause, .. }, .. }
                 if kind.is_transient() && attempt <= self.policy.retries && !self.draining =>
             {
                 let delay = self.policy.delay(attempt + 1, self.jitter(job, attempt));
                 self.delayed.push((now + delay, job));
                 actions.push(Action::Retry { job, attempt, kind, cause, delay });
             }
-            end => self.settle(job, Settled::Attempt(end), actions),
+            end => self.settle(job, end, actions),
         }
     }
 
@@ -299,12 +284,12 @@ impl Scheduler {
     /// Settles what waits because no worker can be started.
     fn give_up(&mut self, cause: &str, actions: &mut Vec<Action>) {
         for job in self.take_waiting() {
-            let end = AttemptEnd::Failed {
+            let result = JobResult::Failed {
                 kind: FailureKind::Internal,
                 cause: format!("no worker process could be started: {cause}"),
                 hint: Some("see the worker logs in the run's directory".to_owned()),
             };
-            self.settle(job, Settled::Attempt(end), actions);
+            self.settle(job, Settled::Attempt { result, seconds: 0.0 }, actions);
         }
     }
 

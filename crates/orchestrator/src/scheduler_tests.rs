@@ -12,12 +12,16 @@ fn policy(retries: u32) -> RetryPolicy {
     RetryPolicy { retries, backoff: SECOND, backoff_max: 60 * SECOND }
 }
 
-fn up_to_date() -> AttemptEnd {
-    AttemptEnd::UpToDate { generation: 1 }
+fn up_to_date() -> JobResult {
+    JobResult::UpToDate { generation: 1 }
 }
 
-fn failed(kind: FailureKind) -> AttemptEnd {
-    AttemptEnd::Failed { kind, cause: "test".into(), hint: None }
+fn failed(kind: FailureKind) -> JobResult {
+    JobResult::Failed { kind, cause: "test".into(), hint: None }
+}
+
+fn ended(slot: usize, result: JobResult) -> Input {
+    Input::AttemptEnded { slot, seconds: 1.0, result }
 }
 
 fn gone(slot: usize) -> Input {
@@ -29,15 +33,11 @@ fn workers_are_reused_and_leave_when_all_is_done() {
     let mut s = Scheduler::new(3, 1, policy(0), 1);
     assert_eq!(s.on(Duration::ZERO, Input::Tick), [Action::Spawn { slot: 0 }]);
     for job in 0..3 {
-        let input = if job == 0 {
-            Input::WorkerUp { slot: 0 }
-        } else {
-            Input::AttemptEnded { slot: 0, end: up_to_date() }
-        };
+        let input = if job == 0 { Input::WorkerUp { slot: 0 } } else { ended(0, up_to_date()) };
         let actions = s.on(SECOND, input);
         assert_eq!(actions.last(), Some(&Action::Assign { slot: 0, job, attempt: 1 }));
     }
-    let actions = s.on(SECOND, Input::AttemptEnded { slot: 0, end: up_to_date() });
+    let actions = s.on(SECOND, ended(0, up_to_date()));
     assert_eq!(actions.last(), Some(&Action::Stop { slot: 0 }));
     assert!(!s.is_done());
     s.on(SECOND, gone(0));
@@ -65,11 +65,9 @@ fn a_crash_costs_one_attempt_and_the_worker_is_replaced() {
     let again = s.on(due, Input::Tick);
     assert_eq!(again, [Action::Assign { slot: 0, job: 0, attempt: 2 }]);
     let actions = s.on(due, gone(0));
-    let settled = Settled::Attempt(AttemptEnd::Failed {
-        kind: FailureKind::Crashed,
-        cause: "signal 9".into(),
-        hint: None,
-    });
+    let cause = "signal 9".into();
+    let result = JobResult::Failed { kind: FailureKind::Crashed, cause, hint: None };
+    let settled = Settled::Attempt { result, seconds: 0.0 };
     assert_eq!(actions, [Action::Settle { job: 0, attempts: 2, end: settled }]);
     assert!(s.is_done());
 }
@@ -79,7 +77,7 @@ fn bad_data_is_not_tried_twice() {
     let mut s = Scheduler::new(1, 1, policy(5), 1);
     s.on(Duration::ZERO, Input::Tick);
     s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
-    let actions = s.on(SECOND, Input::AttemptEnded { slot: 0, end: failed(FailureKind::Data) });
+    let actions = s.on(SECOND, ended(0, failed(FailureKind::Data)));
     assert!(matches!(actions[0], Action::Settle { attempts: 1, .. }), "{actions:?}");
 }
 
@@ -93,7 +91,7 @@ fn draining_starts_nothing_and_lets_the_running_finish() {
     let interrupted =
         |job| Action::Settle { job, attempts: 0, end: Settled::Interrupted { started: false } };
     assert_eq!(actions, [interrupted(2), interrupted(3)]);
-    let actions = s.on(SECOND, Input::AttemptEnded { slot: 0, end: up_to_date() });
+    let actions = s.on(SECOND, ended(0, up_to_date()));
     assert!(matches!(actions[0], Action::Settle { job: 0, .. }));
     assert_eq!(actions[1], Action::Stop { slot: 0 });
     // The other one outlives its grace period and is killed.
@@ -187,8 +185,8 @@ proptest! {
                 Chaos::Up(slot) if fleet.alive.contains_key(&slot) => Input::WorkerUp { slot },
                 Chaos::End(slot, good) if matches!(fleet.alive.get(&slot), Some(Some(_))) => {
                     fleet.alive.insert(slot, None);
-                    let end = if good { up_to_date() } else { failed(FailureKind::Store) };
-                    Input::AttemptEnded { slot, end }
+                    let result = if good { up_to_date() } else { failed(FailureKind::Store) };
+                    ended(slot, result)
                 }
                 Chaos::Gone(slot) if fleet.alive.remove(&slot).is_some() => gone(slot),
                 Chaos::Wait(ms) => {
@@ -222,7 +220,7 @@ proptest! {
                 fleet.apply(actions, retries);
                 if held.is_some() {
                     fleet.alive.insert(slot, None);
-                    let actions = s.on(now, Input::AttemptEnded { slot, end: up_to_date() });
+                    let actions = s.on(now, ended(slot, up_to_date()));
                     fleet.apply(actions, retries);
                 }
                 let unsettled = fleet.settled.len() < jobs;

@@ -81,12 +81,12 @@ mod tests {
     use crate::{FailureKind, JobResult, Symbol, WorkerEvent};
     use proptest::prelude::*;
 
-    fn event(symbol: &str, message: String) -> WorkerEvent {
+    fn event(symbol: &str, cause: String) -> WorkerEvent {
         WorkerEvent::Finished {
             symbol: Symbol::new(symbol).unwrap(),
             attempt: 1,
             seconds: 0.25,
-            result: JobResult::Failed { kind: FailureKind::Data, message, hint: None },
+            result: JobResult::Failed { kind: FailureKind::Data, cause, hint: None },
         }
     }
 

@@ -19,7 +19,9 @@ mod spec;
 mod symbol;
 
 pub use cause::cause_chain;
-pub use message::{JobResult, PROTOCOL_VERSION, WorkerEvent, WorkerRequest};
+pub use message::{
+    EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
+};
 pub use outcome::{FailureKind, Headline, Outcome};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{

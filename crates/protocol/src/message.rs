@@ -42,33 +42,9 @@ pub enum WorkerEvent {
         attempt: u32,
     },
     /// The data was read and split.
-    Loaded {
-        /// The symbol.
-        symbol: Symbol,
-        /// Bars read.
-        bars: usize,
-        /// Training samples.
-        train: usize,
-        /// Validation samples.
-        validation: usize,
-        /// Test samples.
-        test: usize,
-    },
+    Loaded(SampleCounts),
     /// An epoch ended.
-    Progress {
-        /// The symbol.
-        symbol: Symbol,
-        /// Epochs done.
-        epoch: usize,
-        /// Epochs planned at most.
-        epochs: usize,
-        /// Mean training loss of the epoch.
-        train_loss: f64,
-        /// Validation loss after it.
-        validation_loss: f64,
-        /// Training samples per second.
-        samples_per_second: f64,
-    },
+    Progress(EpochReport),
     /// A job ended.
     Finished {
         /// The symbol.
@@ -80,6 +56,38 @@ pub enum WorkerEvent {
         /// How it ended.
         result: JobResult,
     },
+}
+
+/// How much data a symbol has, and how it was split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleCounts {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Bars read.
+    pub bars: usize,
+    /// Training samples.
+    pub train: usize,
+    /// Validation samples.
+    pub validation: usize,
+    /// Test samples.
+    pub test: usize,
+}
+
+/// What one epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Epochs done.
+    pub epoch: usize,
+    /// Epochs planned at most.
+    pub epochs: usize,
+    /// Mean training loss of the epoch.
+    pub train_loss: f64,
+    /// Validation loss after it.
+    pub validation_loss: f64,
+    /// Training samples per second.
+    pub samples_per_second: f64,
 }
 
 /// How an attempt ended, as its worker saw it.
@@ -103,7 +111,7 @@ pub enum JobResult {
         /// The kind of failure.
         kind: FailureKind,
         /// What went wrong, and where.
-        message: String,
+        cause: String,
         /// What the user can do about it.
         hint: Option<String>,
     },
@@ -115,10 +123,9 @@ impl WorkerEvent {
     pub fn symbol(&self) -> Option<&Symbol> {
         match self {
             Self::Hello { .. } => None,
-            Self::Started { symbol, .. }
-            | Self::Loaded { symbol, .. }
-            | Self::Progress { symbol, .. }
-            | Self::Finished { symbol, .. } => Some(symbol),
+            Self::Started { symbol, .. } | Self::Finished { symbol, .. } => Some(symbol),
+            Self::Loaded(counts) => Some(&counts.symbol),
+            Self::Progress(report) => Some(&report.symbol),
         }
     }
 }

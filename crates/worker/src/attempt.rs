@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mambafleet_artifacts::{Store, SymbolStore, Wait};
 use mambafleet_backend::{Backend, ModelConfig, NamedTensors, OptimizerConfig, Registry};
 use mambafleet_dataset::{self as dataset, Dataset};
-use mambafleet_protocol::{Headline, JobResult, JobSpec, WorkerEvent, cause_chain};
+use mambafleet_protocol::{Headline, JobResult, JobSpec, SampleCounts, WorkerEvent, cause_chain};
 
 use crate::evaluation::{Metrics, evaluate};
 use crate::metadata::METADATA_SCHEMA;
@@ -109,13 +109,13 @@ fn announce(job: &JobSpec, data: &Dataset, bars: usize, emitter: &Emitter) {
     let (train, validation, test) =
         (data.train().len(), data.validation().len(), data.test().len());
     tracing::info!(bars, train, validation, test, "data ready");
-    emitter.emit(&WorkerEvent::Loaded {
+    emitter.emit(&WorkerEvent::Loaded(SampleCounts {
         symbol: job.symbol.clone(),
         bars,
         train,
         validation,
         test,
-    });
+    }));
 }
 
 /// A trained model with what is known of it.

@@ -60,6 +60,6 @@ impl AttemptError {
 
 impl From<AttemptError> for JobResult {
     fn from(error: AttemptError) -> Self {
-        Self::Failed { kind: error.kind(), message: cause_chain(&error), hint: error.hint() }
+        Self::Failed { kind: error.kind(), cause: cause_chain(&error), hint: error.hint() }
     }
 }

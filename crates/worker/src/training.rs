@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mambafleet_backend::{Batch, Model, ModelConfig, NamedTensors, Trainer};
 use mambafleet_dataset::Dataset;
-use mambafleet_protocol::{JobSpec, WorkerEvent};
+use mambafleet_protocol::{EpochReport, JobSpec, WorkerEvent};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -69,14 +69,14 @@ pub(crate) fn fit(
             seconds: started.elapsed().as_secs_f64(),
         });
         tracing::info!(epoch, train_loss, validation_loss, "epoch done");
-        emitter.emit(&WorkerEvent::Progress {
+        emitter.emit(&WorkerEvent::Progress(EpochReport {
             symbol: job.symbol.clone(),
             epoch,
             epochs: job.train.epochs,
             train_loss,
             validation_loss,
             samples_per_second: order.len() as f64 / train_seconds.max(1e-9),
-        });
+        }));
         let better =
             best.as_ref().is_none_or(|(b, _)| validation_loss < epochs[*b].validation_loss);
         if better {

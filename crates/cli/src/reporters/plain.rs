@@ -1,7 +1,7 @@
 //! A plain line per event, for logs and pipes.
 
 use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
-use mambafleet_protocol::{Outcome, Symbol};
+use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::output::say;
 use crate::table::{number, percent, seconds};
@@ -34,22 +34,10 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
         RunEvent::AttemptStarted { symbol, attempt, worker, .. } => {
             format!("{symbol}: attempt {attempt} on worker {worker}")
         }
-        RunEvent::Loaded { symbol, bars, train, validation, test } => {
+        RunEvent::Loaded(SampleCounts { symbol, bars, train, validation, test }) => {
             format!("{symbol}: {bars} bars; {train} train, {validation} validation, {test} test")
         }
-        RunEvent::Progress {
-            symbol,
-            epoch,
-            epochs,
-            train_loss,
-            validation_loss,
-            samples_per_second,
-        } => format!(
-            "{symbol}: epoch {epoch}/{epochs}, train {}, validation {}, {} samples/s",
-            number(*train_loss),
-            number(*validation_loss),
-            samples_per_second.round(),
-        ),
+        RunEvent::Progress(report) => epoch(report),
         RunEvent::AttemptFailed { symbol, attempt, kind, cause, retry_in } => {
             let next = retry_in.map_or_else(String::new, |s| format!("; again in {s:.1} s"));
             format!("{symbol}: attempt {attempt} failed ({kind}): {cause}{next}")
@@ -61,6 +49,19 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
         ),
         RunEvent::Killing { reason } => format!("killing the workers: {reason}"),
     })
+}
+
+/// One line about an epoch.
+fn epoch(report: &EpochReport) -> String {
+    format!(
+        "{}: epoch {}/{}, train {}, validation {}, {} samples/s",
+        report.symbol,
+        report.epoch,
+        report.epochs,
+        number(report.train_loss),
+        number(report.validation_loss),
+        report.samples_per_second.round(),
+    )
 }
 
 /// One line about how a symbol ended.

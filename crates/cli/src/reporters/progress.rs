@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
-use mambafleet_protocol::Symbol;
+use mambafleet_protocol::{EpochReport, Symbol};
 
 use super::plain::{count, describe, finished};
 use crate::table::number;
@@ -53,6 +53,19 @@ impl ProgressReporter {
         self.symbols.insert(symbol.clone(), bar);
     }
 
+    fn epoch(&self, report: &EpochReport) {
+        let Some(bar) = self.symbols.get(&report.symbol) else { return };
+        bar.set_length(report.epochs as u64);
+        bar.set_position(report.epoch as u64);
+        bar.set_message(format!(
+            "epoch {}/{}  train {}  validation {}",
+            report.epoch,
+            report.epochs,
+            number(report.train_loss),
+            number(report.validation_loss)
+        ));
+    }
+
     fn end(&mut self, symbol: &Symbol) {
         if let Some(bar) = self.symbols.remove(symbol) {
             bar.finish_and_clear();
@@ -75,21 +88,12 @@ impl Reporter for ProgressReporter {
                 self.begin(*symbols);
             }
             RunEvent::AttemptStarted { symbol, attempt, .. } => self.attempt(symbol, *attempt),
-            RunEvent::Loaded { symbol, train, .. } => {
-                if let Some(bar) = self.symbols.get(symbol) {
-                    bar.set_message(count(*train, "training sample"));
+            RunEvent::Loaded(counts) => {
+                if let Some(bar) = self.symbols.get(&counts.symbol) {
+                    bar.set_message(count(counts.train, "training sample"));
                 }
             }
-            RunEvent::Progress { symbol, epoch, epochs, train_loss, validation_loss, .. } => {
-                if let Some(bar) = self.symbols.get(symbol) {
-                    let (train, validation) = (number(*train_loss), number(*validation_loss));
-                    bar.set_length(*epochs as u64);
-                    bar.set_position(*epoch as u64);
-                    bar.set_message(format!(
-                        "epoch {epoch}/{epochs}  train {train}  validation {validation}"
-                    ));
-                }
-            }
+            RunEvent::Progress(report) => self.epoch(report),
             RunEvent::AttemptFailed { symbol, .. } => {
                 self.end(symbol);
                 self.scroll(&describe(&event.event).unwrap_or_default());
