@@ -10,7 +10,7 @@ fn ten_processes_on_one_symbol_make_ten_whole_generations() {
     let mut children: Vec<_> =
         (0..10).map(|_| sandbox.start("train --symbols AAPL --force")).collect();
     for child in &mut children {
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!(child.code(), Some(0));
     }
     let verified = sandbox.run("verify --all --format json").expect(0).json();
     assert_eq!(verified["generations"], 10);

@@ -2,13 +2,12 @@
 
 #[cfg(unix)]
 mod unix {
-    use std::process::Child;
     use std::time::{Duration, Instant};
 
     use rustix::process::{Pid, Signal, kill_process};
     use serde_json::Value;
 
-    use crate::support::Sandbox;
+    use crate::support::{Running, Sandbox};
 
     /// So many epochs that a test always finds the attempt running.
     const ENDLESS: &str = "--epochs 1000000 --set train.patience=1000000";
@@ -18,7 +17,7 @@ mod unix {
         kill_process(pid, signal).unwrap();
     }
 
-    fn kill_child(child: &Child, signal: Signal) {
+    fn kill_child(child: &Running, signal: Signal) {
         kill(u64::from(child.id()), signal);
     }
 
@@ -61,7 +60,7 @@ mod unix {
         let started =
             sandbox.wait_for_event(|e| e["type"] == "attempt_started" && e["symbol"] == "AAPL");
         kill(started["pid"].as_u64().unwrap(), Signal::KILL);
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!(child.code(), Some(0));
         let events = sandbox.events();
         let lost: Vec<_> = events.iter().filter(|e| e["type"] == "worker_lost").collect();
         assert_eq!(lost.len(), 1);
@@ -87,7 +86,7 @@ mod unix {
         let pids = workers(&sandbox);
         assert_eq!(pids.len(), 3);
         kill_child(&child, Signal::KILL);
-        child.wait().unwrap();
+        assert_eq!(child.code(), None);
         assert_gone(&pids);
         sandbox.run("verify --all").expect(0);
         let rest = sandbox.run(&format!("{train} --format json")).expect(0);
@@ -105,7 +104,7 @@ mod unix {
         );
         sandbox.wait_for_event(is_progress("AAPL"));
         kill_child(&child, Signal::INT);
-        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert_eq!(child.code(), Some(130));
         let events = sandbox.events();
         let summary = &events.last().unwrap()["summary"];
         let outcomes: Vec<_> =
@@ -128,7 +127,7 @@ mod unix {
             if signals == 2 {
                 kill_child(&child, Signal::INT);
             }
-            assert_eq!(child.wait().unwrap().code(), Some(143));
+            assert_eq!(child.code(), Some(143));
             assert_gone(&pids);
             let events = sandbox.events();
             let symbols = events.last().unwrap()["summary"]["symbols"].clone();
@@ -148,7 +147,7 @@ mod unix {
             });
             kill(started["pid"].as_u64().unwrap(), Signal::ABORT);
         }
-        assert_eq!(child.wait().unwrap().code(), Some(3));
+        assert_eq!(child.code(), Some(3));
         let events = sandbox.events();
         let aapl = &events.last().unwrap()["summary"]["symbols"][0];
         assert_eq!((&aapl["kind"], &aapl["attempts"]), (&"crashed".into(), &2.into()));

@@ -31,6 +31,28 @@ pub(crate) struct Sandbox {
     dir: TempDir,
 }
 
+/// A call in the background. It is killed when a test ends without it, so that a failing test
+/// leaves nothing running.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for the end; the exit code, if no signal ended it.
+    pub(crate) fn code(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -114,9 +136,9 @@ impl Sandbox {
     }
 
     /// Starts training in the background, its output thrown away.
-    pub(crate) fn start(&self, args: &str) -> Child {
+    pub(crate) fn start(&self, args: &str) -> Running {
         let mut command = self.command(args);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
     /// Waits until the log of the newest run holds an event that `wanted` accepts.
