@@ -33,10 +33,15 @@ nextest:
 deps:
     bash .ci/dependencies
 
-# Licences, advisories, sources; installs cargo-deny.
+# Licences, sources, duplicate versions; installs cargo-deny.
 deny:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     cargo deny --workspace check bans licenses sources
+
+# Known vulnerabilities; fetches the advisory database, installs cargo-deny.
+advisories:
+    command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+    cargo deny --workspace check advisories
 
 # Spelling; installs typos.
 typos:

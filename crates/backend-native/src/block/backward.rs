@@ -57,11 +57,11 @@ pub(crate) fn backward<T: Real>(
 ) {
     let Dims { length, width, inner, .. } = *dims;
     let (s, g) = (saved, grads);
-    let dout = MatRef::new(dstream, length, width);
+    let doutput = MatRef::new(dstream, length, width);
     let gated = MatRef::new(&s.gated, length, inner);
-    linear::add_weight(dout, gated, slots.out_proj.of_mut(dweights));
+    linear::add_weight(doutput, gated, slots.out_proj.of_mut(dweights));
     let dgated = MatMut::new(&mut g.y, length, inner);
-    linear::back(Target::Replace, dout, slots.out_proj.of(weights), dgated);
+    linear::back(Target::Replace, doutput, slots.out_proj.of(weights), dgated);
     activation::gate_backward(&s.y, &s.z, &mut g.y, &mut g.z);
     scan_backward(dims, slots, weights, s, dweights, g);
     select_backward(dims, slots, weights, s, dweights, g);
