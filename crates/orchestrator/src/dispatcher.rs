@@ -22,6 +22,9 @@ use crate::{
 /// How long a worker may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a worker may take to end when it was told to.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Stray output is shown up to this many characters.
 const STRAY_SHOWN: usize = 300;
 
@@ -75,8 +78,8 @@ pub fn run(
 struct Worker {
     slot: usize,
     process: Process,
-    started: Instant,
-    said_hello: bool,
+    /// When it is killed unless it has said hello, or ended, by then; and what that is called.
+    deadline: Option<(Instant, &'static str)>,
     /// Index of the job it was handed, and the attempt.
     job: Option<(usize, u32)>,
     /// It was asked to end, so its end is no news.
@@ -190,9 +193,8 @@ impl<'a> Dispatcher<'a> {
     /// The next moment at which something is due without any message.
     fn next_wake(&self) -> Option<Instant> {
         let retry = self.scheduler.next_wake().map(|at| self.started + at);
-        let hello = self.workers.values().filter(|w| !w.said_hello && w.verdict.is_none());
-        let hello = hello.map(|w| w.started + HELLO_TIMEOUT).min();
-        [retry, hello, self.kill_at].into_iter().flatten().min()
+        let overdue = self.workers.values().filter_map(|w| w.deadline).map(|(at, _)| at).min();
+        [retry, overdue, self.kill_at].into_iter().flatten().min()
     }
 
     fn on_timer(&mut self) {
@@ -201,15 +203,11 @@ impl<'a> Dispatcher<'a> {
             let grace = self.plan.grace.as_secs_f64();
             self.kill_all(format!("the grace period of {grace} s is over"));
         }
-        for worker in self.workers.values_mut() {
-            if !worker.said_hello
-                && worker.verdict.is_none()
-                && worker.started + HELLO_TIMEOUT <= now
-            {
-                let cause = format!("no hello within {} s", HELLO_TIMEOUT.as_secs());
-                worker.verdict = Some((FailureKind::Protocol, cause));
-                worker.process.kill();
-            }
+        let overdue = |worker: &Worker| worker.deadline.filter(|(at, _)| *at <= now);
+        let overdue: Vec<_> =
+            self.workers.iter().filter_map(|(id, w)| Some((*id, overdue(w)?.1))).collect();
+        for (id, fault) in overdue {
+            self.condemn(id, fault.to_owned());
         }
         self.feed(Input::Tick);
     }
@@ -235,6 +233,7 @@ impl<'a> Dispatcher<'a> {
         self.feed(Input::Kill);
         for worker in self.workers.values_mut() {
             worker.leaving = true;
+            worker.deadline = None;
             worker.process.kill();
         }
     }
@@ -246,6 +245,8 @@ impl<'a> Dispatcher<'a> {
             Action::Stop { slot } => {
                 if let Some(worker) = self.in_slot(slot) {
                     worker.leaving = true;
+                    worker.deadline =
+                        Some((Instant::now() + STOP_TIMEOUT, "did not end when told to"));
                     worker.process.send(WorkerRequest::Stop);
                 }
             }
@@ -271,8 +272,7 @@ impl<'a> Dispatcher<'a> {
                 let worker = Worker {
                     slot,
                     process,
-                    started: Instant::now(),
-                    said_hello: false,
+                    deadline: Some((Instant::now() + HELLO_TIMEOUT, "did not say hello in time")),
                     job: None,
                     leaving: false,
                     verdict: None,
@@ -348,6 +348,7 @@ impl<'a> Dispatcher<'a> {
             && worker.verdict.is_none()
         {
             worker.verdict = Some((FailureKind::Protocol, format!("worker {id} {cause}")));
+            worker.deadline = None;
             worker.process.kill();
         }
     }
@@ -374,7 +375,7 @@ impl<'a> Dispatcher<'a> {
                 let cause = format!("speaks protocol {protocol}, not {PROTOCOL_VERSION}");
                 return self.condemn(id, cause);
             }
-            worker.said_hello = true;
+            worker.deadline = None;
             let slot = worker.slot;
             self.emit(RunEvent::WorkerStarted { worker: id, pid });
             return self.feed(Input::WorkerUp { slot });
