@@ -104,6 +104,21 @@ fn draining_starts_nothing_and_lets_the_running_finish() {
 }
 
 #[test]
+fn a_crash_while_draining_is_a_failure_and_is_not_tried_again() {
+    let mut s = Scheduler::new(1, 1, policy(3), 1);
+    s.on(Duration::ZERO, Input::Tick);
+    s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
+    s.on(SECOND, Input::Drain);
+    let actions = s.on(SECOND, gone(0));
+    let [Action::Settle { attempts: 1, end: Settled::Attempt { result, .. }, .. }] = &actions[..]
+    else {
+        panic!("{actions:?}");
+    };
+    assert!(matches!(result, JobResult::Failed { kind: FailureKind::Crashed, .. }), "{result:?}");
+    assert!(s.is_done());
+}
+
+#[test]
 fn workers_that_never_start_end_the_run() {
     let mut s = Scheduler::new(2, 1, policy(3), 1);
     s.on(Duration::ZERO, Input::Tick);
