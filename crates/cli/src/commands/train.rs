@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use mambafleet_artifacts::Store;
+use mambafleet_artifacts::{Store, StoreError};
 use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
-use mambafleet_protocol::JobSpec;
+use mambafleet_protocol::{JobSpec, cause_chain};
 use serde::Serialize;
 
 use super::registry;
@@ -28,7 +28,7 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     if args.dry_run {
         return dry_run(&plan, output);
     }
-    let store = Store::open_or_create(&plan.store)?;
+    let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     let mut reporter = choose(output);
     let summary = mambafleet_orchestrator::run(&plan, &store, myself()?, reporter.as_mut())?;
     if !output.is_json() {
@@ -37,6 +37,15 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
     Ok(exit(&summary))
+}
+
+/// A store that cannot be made where the configuration wants it is a mistake there.
+fn unusable(error: StoreError) -> CliError {
+    if !matches!(error, StoreError::Io { .. }) {
+        return error.into();
+    }
+    CliError::usage(cause_chain(&error))
+        .with_hint("name a directory that can be written with --store or store.dir")
 }
 
 /// What the flags of `train` set in the configuration.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mambafleet_dataset::validate_features;
+use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_protocol::{DataSource, InvalidSpec, ModelSpec, TaskSpec, TrainSpec};
 use serde::Deserialize;
 
@@ -96,8 +96,9 @@ impl Config {
     /// Checks everything that types alone do not say.
     pub(crate) fn validate(&self) -> Result<(), InvalidSpec> {
         let wrong = |key, message: &str| Err(InvalidSpec { key, message: message.to_owned() });
-        if !(1..=1_000_000).contains(&self.data.synthetic.bars) {
-            return wrong("data.synthetic.bars", "must be between 1 and 1000000");
+        if !(1..=MAX_SYNTHETIC_BARS).contains(&self.data.synthetic.bars) {
+            let limits = format!("must be between 1 and {MAX_SYNTHETIC_BARS}");
+            return wrong("data.synthetic.bars", &limits);
         }
         if self.store.dir.as_os_str().is_empty() {
             return wrong("store.dir", "must name a directory");
