@@ -45,11 +45,14 @@ fn later_layers_win_and_say_so() {
         "config.toml:2",
         "train.epochs = 2  # ",
         "train.patience = 9  # environment variable MAMBAFLEET_TRAIN_PATIENCE",
-        "train.batch_size = 16  # --set train.batch_size",
+        "train.batch_size = 16  # --set",
         "train.weight_decay = 0.01  # built-in default",
     ] {
         assert!(shown.contains(line), "{line} is missing:\n{shown}");
     }
+    let lists = sandbox.run("config show --origin --set task.horizons=[1,2] --set run.symbols=A,B");
+    let lists = lists.expect(0).stdout;
+    assert!(lists.contains("task.horizons = [1, 2]") && lists.contains(r#"["A", "B"]"#), "{lists}");
     // What is shown can be used as a configuration again.
     let plain = sandbox.run("config show").expect(0).stdout;
     sandbox.write("again.toml", &plain);
@@ -60,6 +63,9 @@ fn later_layers_win_and_say_so() {
 fn mistakes_on_the_command_line_end_with_2() {
     let sandbox = Sandbox::new();
     for (args, expected) in [
+        ("train --set trian.epochs=3", "did you mean \"train.epochs\"?"),
+        ("train --set trian=3", "did you mean \"train\"?"),
+        ("train --set task.quantiles=[0.5", "is not a list"),
         ("train --parallel none", "--parallel: run.parallel: "),
         ("train --set traim.epochs=3", "did you mean \"train.epochs\"?"),
         ("train --set epochs", "--set epochs: expected KEY=VALUE"),
@@ -71,6 +77,7 @@ fn mistakes_on_the_command_line_end_with_2() {
         ("train --lock-timeout 5", "--lock-timeout: lock.timeout: "),
         ("train --set data.synthetic.bars=1000000", "data.synthetic.bars: must be between"),
         ("train --store mambafleet.toml", "name a directory that can be written"),
+        ("train --data absent", "--data: data.dir: absent is not a directory"),
         ("train --frobnicate", "--frobnicate"),
         ("show AAPL@x", "AAPL@x"),
         ("verify", "--all"),
@@ -131,4 +138,14 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_that_are_no_text_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command("train --format json --symbols");
+    let ended = finish(command.arg(std::ffi::OsStr::from_bytes(b"A\xff"))).expect(2);
+    assert_eq!(ended.json()["type"], "error");
 }

@@ -125,6 +125,8 @@ mod unix {
             kill_child(&child, Signal::TERM);
             sandbox.wait_for_event(|event| event["type"] == "draining");
             if signals == 2 {
+                // Two signals at the same moment are one wish.
+                std::thread::sleep(Duration::from_millis(600));
                 kill_child(&child, Signal::INT);
             }
             assert_eq!(child.code(), Some(143));
@@ -134,6 +136,45 @@ mod unix {
             assert_eq!(symbols[0]["outcome"], "interrupted");
             assert_eq!(symbols[0]["started"], true);
         }
+    }
+
+    #[test]
+    fn two_signals_at_the_same_moment_are_one_wish() {
+        let sandbox = Sandbox::new();
+        let mut child = sandbox
+            .start("train --symbols AAPL,MSFT --parallel 1 --epochs 40 --set train.patience=40");
+        sandbox.wait_for_event(is_progress("AAPL"));
+        kill_child(&child, Signal::TERM);
+        kill_child(&child, Signal::TERM);
+        assert_eq!(child.code(), Some(143));
+        let events = sandbox.events();
+        let symbols = &events.last().unwrap()["summary"]["symbols"];
+        assert_eq!(symbols[0]["outcome"], "trained");
+    }
+
+    #[test]
+    fn a_record_that_vanishes_costs_no_symbol_and_no_table() {
+        let sandbox = Sandbox::new();
+        let mut command =
+            sandbox.command("train --symbols AAPL,MSFT --epochs 40 --set train.patience=40");
+        let child =
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+        let child = child.spawn().unwrap();
+        sandbox.wait_for_event(is_progress("AAPL"));
+        std::fs::remove_dir_all(sandbox.store().join("runs")).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let table = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && table.contains("2 trained"), "{table}");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_ends_nothing() {
+        let sandbox = Sandbox::new();
+        sandbox.run("train --symbols AAPL").expect(0);
+        sandbox.write("mambafleet-store/symbols/AAPL/000001/weights.safetensors", "");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = sandbox.command("ls");
+        assert_eq!(command.stderr(full).status().unwrap().code(), Some(6));
     }
 
     #[test]
@@ -179,6 +220,25 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
         sandbox.write(&name, good);
     }
     sandbox.run("verify --all").expect(0);
+}
+
+#[test]
+fn a_lock_that_stays_busy_ends_with_5_and_names_its_holder() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train --symbols AAPL").expect(0);
+    let store = mambafleet_artifacts::Store::open(sandbox.store()).unwrap();
+    let symbol = store.symbol(&"AAPL".parse().unwrap());
+    let guard = symbol.lock(mambafleet_artifacts::Wait::Fail).unwrap();
+    let train = "train --symbols AAPL,MSFT --force --lock-timeout 100ms --format json";
+    let ended = sandbox.run(train).expect(5);
+    let aapl = ended.outcome("AAPL");
+    assert_eq!((&aapl["kind"], &aapl["attempts"]), (&"lock_busy".into(), &1.into()));
+    let cause = aapl["cause"].as_str().unwrap();
+    assert!(cause.contains("--lock-timeout"), "{cause}");
+    assert!(cause.contains(&std::process::id().to_string()), "{cause}");
+    assert_eq!(ended.outcome("MSFT")["outcome"], "trained");
+    drop(guard);
+    sandbox.run(train).expect(0);
 }
 
 #[test]

@@ -8,9 +8,19 @@ use tracing_subscriber::EnvFilter;
 pub(crate) const LOG_VARIABLE: &str = "MAMBAFLEET_LOG";
 
 /// Sends tracing lines to standard error. `default` applies unless [`LOG_VARIABLE`] says
-/// otherwise.
-pub(crate) fn init(default: &str) {
+/// otherwise. `timed` lines carry the time and the module they come from, as logs do.
+pub(crate) fn init(default: &str, timed: bool) {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(stderr).init();
+    // A log that cannot be written (a full disk, a closed terminal) must not end the program.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colour)
+        .with_writer(stderr)
+        .log_internal_errors(false);
+    if timed {
+        lines.init();
+    } else {
+        lines.without_time().with_target(false).init();
+    }
 }

@@ -35,10 +35,9 @@ fn main() -> ExitCode {
 
 /// Ends a call whose arguments are wrong, or that asked for help or the version.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let asked_for_json = std::env::args().any(|arg| arg == "--format=json")
-        || std::env::args()
-            .zip(std::env::args().skip(1))
-            .any(|(a, b)| a == "--format" && b == "json");
+    let args: Vec<_> = std::env::args_os().collect();
+    let asked_for_json = args.iter().any(|arg| arg == "--format=json")
+        || args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
     if error.use_stderr() && asked_for_json {
         let error = error::CliError::usage(error.to_string().trim().to_owned());
         Output::new(Format::Json).error(&error);

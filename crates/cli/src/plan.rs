@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use mambafleet_orchestrator::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
-use mambafleet_protocol::{DataSource, JobSpec, Symbol, TrainSpec, symbol_seed};
+use mambafleet_protocol::{DataSource, InvalidSpec, JobSpec, Symbol, TrainSpec, symbol_seed};
 
 use crate::args::{Common, Selection};
 use crate::config::{Config, Loaded, Overrides};
@@ -23,7 +23,7 @@ pub(crate) fn configuration(common: &Common, more: Overrides) -> Result<Loaded, 
         let (key, value) = assignment
             .split_once('=')
             .ok_or_else(|| crate::config::ConfigError::Assignment(assignment.clone()))?;
-        overrides.push((key.trim().into(), value.trim().into(), format!("--set {key}")));
+        overrides.push((key.trim().into(), value.trim().into(), "--set".to_owned()));
     }
     if let Some(dir) = &common.store {
         overrides.push(path_override("store.dir", dir, "--store")?);
@@ -45,6 +45,17 @@ pub(crate) fn path_override(
         return Err(CliError::usage(format!("{flag}: the path is empty")));
     }
     Ok((key.to_owned(), text.to_owned(), flag.to_owned()))
+}
+
+/// Refuses a data directory that is none, before a hundred symbols fail of it one by one.
+pub(crate) fn check_data(loaded: &Loaded) -> Result<(), CliError> {
+    match loaded.config.data.source() {
+        DataSource::Csv { dir } if !dir.is_dir() => {
+            let message = format!("{} is not a directory", dir.display());
+            Err(loaded.merged.locate(InvalidSpec { key: "data.dir", message }).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The symbols that a call selects: from its flags, or else from the configuration, with groups

@@ -1,14 +1,15 @@
 //! The one style of tables.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Table, presets};
 
 /// A column: its title, and whether its cells are numbers, which stand to the right.
 pub(crate) type Column<'a> = (&'a str, bool);
 
-/// Lays out rows under titles, without lines, in at most the terminal's width.
+/// Lays out rows under titles, without lines. Rows are never folded, so that they can be cut out
+/// and searched.
 pub(crate) fn render(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING);
     table.set_header(columns.iter().map(|(title, number)| cell(&title.to_uppercase(), *number)));
     for row in rows {
         let cells = row.iter().zip(columns).map(|(text, (_, number))| cell(text, *number));
@@ -34,6 +35,11 @@ pub(crate) fn number(value: f64) -> String {
 /// A share with its sign, in per cent: `+1.2 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:+.1} %", share * 100.0)
+}
+
+/// How a loss compares with its baseline, as a share with its sign.
+pub(crate) fn against(loss: f64, baseline: f64) -> String {
+    if baseline > 0.0 { percent(1.0 - loss / baseline) } else { "n/a".to_owned() }
 }
 
 /// A duration in seconds as people say it: `0.4s`, `12s`, `3m 20s`, `2h 5m`, `3d 4h`.

@@ -25,6 +25,10 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a worker may take to end when it was told to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Signals this close to the first one are the same wish: `timeout` and some service managers
+/// signal both a process and its group.
+const SAME_INTERRUPT: Duration = Duration::from_millis(500);
+
 /// Stray output is shown up to this many characters.
 const STRAY_SHOWN: usize = 300;
 
@@ -32,7 +36,7 @@ const STRAY_SHOWN: usize = 300;
 /// the [`RunSummary`].
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The run's record cannot be written.
+    /// The run's record cannot be made.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The process cannot listen for signals or start its event loop.
@@ -52,8 +56,8 @@ pub enum RunError {
 /// left.
 ///
 /// # Errors
-/// [`RunError`] when the run's record cannot be made or completed, or the system refuses signal
-/// handlers.
+/// [`RunError`] when the run's record cannot be made, or the system refuses signal handlers. A
+/// record that cannot be completed later is logged: the summary comes back all the same.
 pub fn run(
     plan: &RunPlan,
     store: &Store,
@@ -70,7 +74,7 @@ pub fn run(
         let record = RunRecord::create(&store.runs_dir(), plan)?;
         let mut dispatcher = Dispatcher::new(plan, store, command, record, reporter);
         dispatcher.run(&mut signals).await;
-        dispatcher.finish()
+        Ok(dispatcher.finish())
     })
 }
 
@@ -101,7 +105,8 @@ struct Dispatcher<'a> {
     sink: UnboundedSender<Tagged>,
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
-    interrupt: Option<Interrupt>,
+    /// The signal that asked the run to end, and when it came.
+    interrupt: Option<(Interrupt, Instant)>,
     /// When draining ends and killing begins.
     kill_at: Option<Instant>,
 }
@@ -147,7 +152,7 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn finish(&mut self) -> Result<RunSummary, RunError> {
+    fn finish(&mut self) -> RunSummary {
         let outcomes = std::mem::take(&mut self.outcomes);
         let symbols = self.plan.jobs.iter().zip(outcomes).map(|(job, outcome)| SymbolSummary {
             symbol: job.symbol.clone(),
@@ -157,12 +162,15 @@ impl<'a> Dispatcher<'a> {
             self.plan.run.clone(),
             self.plan.created_at,
             self.started.elapsed().as_secs_f64(),
-            self.interrupt.map(Interrupt::number),
+            self.interrupt.map(|(interrupt, _)| interrupt.number()),
             symbols.collect(),
         );
         self.emit(RunEvent::RunFinished { summary: summary.clone() });
-        self.record.finish(&summary)?;
-        Ok(summary)
+        // What was committed must be told all the same.
+        if let Err(error) = self.record.finish(&summary) {
+            tracing::error!(error = cause_chain(&error), "the summary is not in the run's record");
+        }
+        summary
     }
 
     fn announce(&mut self) {
@@ -213,11 +221,15 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn on_interrupt(&mut self, interrupt: Interrupt) {
-        if self.interrupt.is_some() {
+        let first = self.interrupt.map(|(_, at)| at.elapsed());
+        if first.is_some_and(|age| age < SAME_INTERRUPT) {
+            return;
+        }
+        if first.is_some() {
             self.kill_all(format!("a second signal came ({})", interrupt.name()));
             return;
         }
-        self.interrupt = Some(interrupt);
+        self.interrupt = Some((interrupt, Instant::now()));
         self.kill_at = Some(Instant::now() + self.plan.grace);
         self.emit(RunEvent::Draining {
             signal: interrupt.name().to_owned(),
@@ -304,8 +316,12 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn log_of(&self, symbol: &Symbol, attempt: u32) -> PathBuf {
-        let file = format!("{}.{attempt}.log", symbol.dir_name());
-        self.record.dir().join("logs").join(file)
+        let logs = self.record.dir().join("logs");
+        if attempt == 0 {
+            // There was none; what the workers left is in the same place.
+            return logs;
+        }
+        logs.join(format!("{}.{attempt}.log", symbol.dir_name()))
     }
 
     fn settle(&mut self, job: usize, attempts: u32, end: Settled) {

@@ -57,13 +57,19 @@ impl Process {
         log: &Path,
         sink: UnboundedSender<Tagged>,
     ) -> std::io::Result<Self> {
-        let stderr = append_file(log).map_err(std::io::Error::other)?;
+        let stderr = append_file(log).map_or_else(
+            |error| {
+                tracing::warn!(log = %log.display(), %error, "a worker starts without its log");
+                Stdio::null()
+            },
+            Stdio::from,
+        );
         let mut builder = Command::new(&command.program);
         builder
             .args(&command.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::from(stderr))
+            .stderr(stderr)
             .kill_on_drop(true);
         #[cfg(unix)]
         builder.process_group(0).arg0("mambafleet");

@@ -11,8 +11,9 @@ use mambafleet_protocol::{FailureKind, JobResult};
 
 use crate::RetryPolicy;
 
-/// Workers that may fail to start in a row before the run gives up.
-const MAX_START_FAILURES: u32 = 3;
+/// Workers that may die without a job before the run gives up, beyond one for each slot. Any
+/// attempt that ends starts the count anew.
+const SPARE_DEATHS: u32 = 4;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +139,10 @@ pub struct Scheduler {
     delayed: Vec<(Duration, usize)>,
     slots: Vec<Slot>,
     unsettled: usize,
-    start_failures: u32,
+    /// Workers that died without a job since an attempt last ended.
+    idle_deaths: u32,
+    /// No worker is started before this time.
+    spawn_after: Duration,
     draining: bool,
     killing: bool,
 }
@@ -155,7 +159,8 @@ impl Scheduler {
             delayed: Vec::new(),
             slots: vec![Slot::Empty; slots.max(1)],
             unsettled: jobs,
-            start_failures: 0,
+            idle_deaths: 0,
+            spawn_after: Duration::ZERO,
             draining: false,
             killing: false,
         }
@@ -169,7 +174,6 @@ impl Scheduler {
             Input::WorkerUp { slot } => {
                 if self.slots[slot] == Slot::Starting {
                     self.slots[slot] = Slot::Idle;
-                    self.start_failures = 0;
                 }
             }
             Input::WorkerGone { slot, kind, cause } => {
@@ -178,6 +182,7 @@ impl Scheduler {
             Input::AttemptEnded { slot, seconds, result } => {
                 if let Slot::Busy(job) = self.slots[slot] {
                     self.slots[slot] = Slot::Idle;
+                    self.idle_deaths = 0;
                     self.attempt_ended(
                         now,
                         job,
@@ -199,7 +204,9 @@ impl Scheduler {
     /// When the next [`Input::Tick`] is due, if time alone will change anything.
     #[must_use]
     pub fn next_wake(&self) -> Option<Duration> {
-        self.delayed.iter().map(|(due, _)| *due).min()
+        let retry = self.delayed.iter().map(|(due, _)| *due).min();
+        let spawn = (self.missing() > 0).then_some(self.spawn_after);
+        retry.into_iter().chain(spawn).min()
     }
 
     /// Whether every job is settled and every worker gone.
@@ -231,13 +238,15 @@ impl Scheduler {
                 let end = Settled::Attempt { result, seconds: 0.0 };
                 self.attempt_ended(now, job, end, actions);
             }
-            Slot::Starting => {
-                self.start_failures += 1;
-                if self.start_failures >= MAX_START_FAILURES {
+            Slot::Starting | Slot::Idle => {
+                self.idle_deaths += 1;
+                let jitter = self.jitter(slot, self.idle_deaths);
+                self.spawn_after = now + self.policy.delay(self.idle_deaths + 1, jitter);
+                if self.idle_deaths > SPARE_DEATHS + self.slots.len() as u32 {
                     self.give_up(&cause, actions);
                 }
             }
-            Slot::Empty | Slot::Idle | Slot::Leaving => {}
+            Slot::Empty | Slot::Leaving => {}
         }
     }
 
@@ -313,15 +322,22 @@ impl Scheduler {
                 actions.push(Action::Stop { slot });
             }
         }
-        self.spawn(actions);
+        if now >= self.spawn_after {
+            self.spawn(actions);
+        }
     }
 
-    /// Starts workers until there is one for every job that is not settled.
-    fn spawn(&mut self, actions: &mut Vec<Action>) {
-        let alive =
-            self.slots.iter().filter(|slot| !matches!(slot, Slot::Empty | Slot::Leaving)).count();
+    /// Workers to be started, so that there is one for every job that is not settled.
+    fn missing(&self) -> usize {
+        let empty = self.slots.iter().filter(|slot| **slot == Slot::Empty).count();
+        let leaving = self.slots.iter().filter(|slot| **slot == Slot::Leaving).count();
+        let alive = self.slots.len() - empty - leaving;
         let wanted = if self.draining { 0 } else { self.unsettled };
-        let mut missing = wanted.saturating_sub(alive);
+        wanted.saturating_sub(alive).min(empty)
+    }
+
+    fn spawn(&mut self, actions: &mut Vec<Action>) {
+        let mut missing = self.missing();
         for slot in 0..self.slots.len() {
             if missing > 0 && self.slots[slot] == Slot::Empty {
                 self.slots[slot] = Slot::Starting;

@@ -119,13 +119,18 @@ fn a_crash_while_draining_is_a_failure_and_is_not_tried_again() {
 }
 
 #[test]
-fn workers_that_never_start_end_the_run() {
+fn workers_that_never_start_are_waited_for_ever_longer_until_the_run_gives_up() {
     let mut s = Scheduler::new(2, 1, policy(3), 1);
     s.on(Duration::ZERO, Input::Tick);
-    assert_eq!(s.on(SECOND, gone(0)), [Action::Spawn { slot: 0 }]);
-    assert_eq!(s.on(SECOND, gone(0)), [Action::Spawn { slot: 0 }]);
-    let actions = s.on(SECOND, gone(0));
-    assert_eq!(actions.len(), 2);
+    let mut now = Duration::ZERO;
+    for _ in 0..SPARE_DEATHS + 1 {
+        assert!(s.on(now, gone(0)).is_empty(), "started again at once");
+        let due = s.next_wake().unwrap();
+        assert!(due > now);
+        now = due;
+        assert_eq!(s.on(now, Input::Tick), [Action::Spawn { slot: 0 }]);
+    }
+    assert_eq!(s.on(now, gone(0)).len(), 2);
     assert!(s.is_done());
 }
 

@@ -28,13 +28,14 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether another attempt can end differently. Bad data stays bad and a seeded divergence
-    /// repeats itself bit for bit; a crash, a busy lock or a store error may pass.
+    /// Whether another attempt is worth its time. Bad data stays bad and a seeded divergence
+    /// repeats itself bit for bit; a busy lock was waited for already; a crash or a store error may
+    /// pass.
     #[must_use]
     pub fn is_transient(self) -> bool {
         match self {
-            Self::LockBusy | Self::Store | Self::Crashed | Self::Protocol => true,
-            Self::Data | Self::Diverged | Self::Backend | Self::Internal => false,
+            Self::Store | Self::Crashed | Self::Protocol => true,
+            Self::Data | Self::Diverged | Self::Backend | Self::LockBusy | Self::Internal => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::table::{bytes, number, percent, render, seconds};
+use crate::table::{against, bytes, number, render, seconds};
 
 /// One symbol of the store.
 #[derive(Serialize)]
@@ -108,7 +108,7 @@ fn table(rows: &[Row]) -> String {
             bytes(row.bytes),
             shown(|h| number(h.best_validation_loss)),
             shown(|h| number(h.test_loss)),
-            shown(|h| percent(1.0 - h.test_loss / h.baseline_loss)),
+            shown(|h| against(h.test_loss, h.baseline_loss)),
             note.to_owned(),
         ]
     });

@@ -24,10 +24,10 @@ use crate::plan::configuration;
 /// Carries out one call.
 pub(crate) fn run(cli: Cli, output: &Output) -> Result<Exit, CliError> {
     if let Command::Worker = cli.command {
-        logging::init("info");
+        logging::init("info", true);
         return worker::run();
     }
-    logging::init("warn");
+    logging::init("warn", false);
     let (common, output) = (cli.common, *output);
     match cli.command {
         Command::Train(args) => train::run(&common, &args, output),

@@ -1,17 +1,18 @@
 //! `mambafleet predict`.
 
+use mambafleet_artifacts::Store;
 use mambafleet_protocol::{DataSource, Symbol};
 use mambafleet_worker::{Forecast, forecast};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::registry;
-use crate::args::{Common, PredictArgs};
+use crate::args::{Common, PredictArgs, Selection};
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::plan::{configuration, path_override, select};
+use crate::plan::{check_data, configuration, path_override, select};
 use crate::table::render;
 
 #[derive(Serialize)]
@@ -33,9 +34,16 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     if let Some(dir) = &args.data {
         overrides.push(path_override("data.dir", dir, "--data")?);
     }
-    let config = configuration(common, overrides)?.config;
-    let symbols = select(&args.selection, &config)?;
-    let store = mambafleet_artifacts::Store::open(&config.store.dir)?;
+    let loaded = configuration(common, overrides)?;
+    check_data(&loaded)?;
+    let config = loaded.config;
+    let store = Store::open(&config.store.dir)?;
+    let Selection { symbols, symbols_file } = &args.selection;
+    let symbols = if symbols.is_none() && symbols_file.is_none() {
+        store.symbols()?
+    } else {
+        select(&args.selection, &config)?
+    };
     let source = match config.data.source() {
         source @ DataSource::Csv { .. } => Some(source),
         DataSource::Synthetic { .. } => None,
@@ -56,6 +64,9 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
                 let cause = error.message().to_owned();
                 let hint = error.hint().map(str::to_owned);
                 output.say(&format!("{symbol}: {cause}"));
+                if let Some(hint) = &hint {
+                    output.say(&format!("hint: {hint}"));
+                }
                 predictions.failures.push(Failure { symbol, cause, hint });
             }
         }
@@ -72,10 +83,15 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     }
 }
 
+/// `p05`, `p50`, `p97.5`.
+fn percentile(level: f64) -> String {
+    let percent = (level * 1e6).round() / 1e4;
+    if percent.fract() == 0.0 { format!("p{percent:02}") } else { format!("p{percent}") }
+}
+
 fn table(forecasts: &[Forecast]) -> String {
     let Some(first) = forecasts.first() else { return "no forecast".to_owned() };
-    let percents = first.levels.iter().map(|level| format!("p{:02}", (level * 100.0).round()));
-    let percents: Vec<String> = percents.collect();
+    let percents: Vec<String> = first.levels.iter().map(|level| percentile(*level)).collect();
     let mut columns =
         vec![("symbol", false), ("gen", true), ("as of", false), ("close", true), ("bars", true)];
     columns.extend(percents.iter().map(|level| (level.as_str(), true)));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mambafleet_artifacts::{Store, StoreError};
 use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
-use mambafleet_protocol::{JobSpec, cause_chain};
+use mambafleet_protocol::{DataSource, FailureKind, JobSpec, Outcome, cause_chain};
 use serde::Serialize;
 
 use super::registry;
@@ -13,7 +13,7 @@ use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::plan::{configuration, make, path_override, select};
+use crate::plan::{check_data, configuration, make, path_override, select};
 use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
@@ -24,6 +24,7 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     let registry = registry();
     registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
     let symbols = select(&args.selection, config)?;
+    check_data(&loaded)?;
     let plan = make(config, symbols, args.force)?;
     if args.dry_run {
         return dry_run(&plan, output);
@@ -87,8 +88,17 @@ fn exit(summary: &RunSummary) -> Exit {
         _ if summary.all_good() => Exit::Success,
         Some(15) => Exit::Terminated,
         Some(_) => Exit::Interrupted,
+        None if only_busy(summary) => Exit::Busy,
         None => Exit::SomeFailed,
     }
+}
+
+/// Whether nothing stood in the way but locks that others held.
+fn only_busy(summary: &RunSummary) -> bool {
+    let busy = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Failed { kind: FailureKind::LockBusy, .. }) || outcome.is_good()
+    };
+    summary.symbols.iter().all(|symbol| busy(&symbol.outcome))
 }
 
 #[derive(Serialize)]
@@ -101,10 +111,10 @@ fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
         let rows = plan.jobs.iter().map(|job| {
             let JobSpec { symbol, train, .. } = job;
             let data = match &job.data {
-                mambafleet_protocol::DataSource::Csv { dir } => {
+                DataSource::Csv { dir } => {
                     mambafleet_dataset::csv_path(dir, symbol).display().to_string()
                 }
-                mambafleet_protocol::DataSource::Synthetic { bars, .. } => {
+                DataSource::Synthetic { bars, .. } => {
                     format!("synthetic demo data, {bars} bars")
                 }
             };

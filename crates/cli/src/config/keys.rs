@@ -39,13 +39,15 @@ impl KnownKeys {
     /// The key spelt most like `path`, if any is close.
     pub(crate) fn nearest(&self, path: &str) -> Option<String> {
         let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
-        let score = |key: &String| {
+        let score = |key: &str| {
             let whole = strsim::jaro_winkler(key, path);
             // A key under the wrong table: `epochs` instead of `train.epochs`.
             whole.max(0.98 * strsim::jaro_winkler(&last(key), &last(path)))
         };
-        let best = self.0.keys().max_by(|a, b| score(a).total_cmp(&score(b)))?;
-        (score(best) > 0.8).then(|| best.clone())
+        let tables = self.0.keys().filter_map(|key| Some(key.rsplit_once('.')?.0));
+        let names = self.0.keys().map(String::as_str).chain(tables);
+        let best = names.max_by(|a, b| score(a).total_cmp(&score(b)))?;
+        (score(best) > 0.8).then(|| best.to_owned())
     }
 
     /// The key that an environment variable's name, without its prefix, stands for.
@@ -92,7 +94,9 @@ pub(crate) fn join(prefix: &str, key: &str) -> String {
 }
 
 fn whole_number(text: &str) -> Result<i64, String> {
-    text.trim().parse().map_err(|_| format!("\"{text}\" is not a whole number"))
+    text.trim()
+        .parse()
+        .map_err(|_| format!("\"{text}\" is not a whole number (up to {})", i64::MAX))
 }
 
 fn decimal(text: &str) -> Result<f64, String> {
@@ -101,6 +105,11 @@ fn decimal(text: &str) -> Result<f64, String> {
 
 /// A comma-separated list whose items have the type of `like`.
 fn list(text: &str, like: Option<&Value>) -> Result<Value, String> {
+    if text.trim_start().starts_with('[') {
+        let table: Result<Table, _> = toml::from_str(&format!("list = {text}"));
+        let list = table.ok().and_then(|mut table| table.remove("list"));
+        return list.ok_or_else(|| format!("{text} is not a list, such as [1, 5] or 1,5"));
+    }
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let parsed: Result<Vec<Value>, String> = items
         .map(|item| match like {

@@ -4,7 +4,7 @@ use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
 use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::output::say;
-use crate::table::{number, percent, seconds};
+use crate::table::{against, number, seconds};
 
 /// Writes one line per event to standard error.
 pub(crate) struct PlainReporter;
@@ -26,9 +26,9 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             format!("run {run}: {symbols}{demo}, {}", fleet(*workers, *threads))
         }
         RunEvent::WorkerStarted { .. } | RunEvent::RunFinished { .. } => return None,
-        RunEvent::WorkerLost { worker, pid, cause } => {
+        RunEvent::WorkerLost { pid, cause, .. } => {
             let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-            format!("worker {worker}{pid} is gone: {cause}")
+            format!("{cause}{pid}")
         }
         RunEvent::Stray { worker, text } => format!("worker {worker} wrote: {text}"),
         RunEvent::AttemptStarted { symbol, attempt, worker, .. } => {
@@ -73,7 +73,7 @@ pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
             number(headline.first_validation_loss),
             number(headline.best_validation_loss),
             number(headline.test_loss),
-            percent(1.0 - headline.test_loss / headline.baseline_loss),
+            against(headline.test_loss, headline.baseline_loss),
         ),
         Outcome::UpToDate { generation } => {
             format!("{symbol}: up to date, generation {generation}")

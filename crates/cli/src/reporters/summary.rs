@@ -7,7 +7,7 @@ use mambafleet_orchestrator::{RunSummary, SymbolSummary};
 use mambafleet_protocol::{Outcome, Symbol};
 
 use super::plain::count;
-use crate::table::{Column, number, percent, render, seconds};
+use crate::table::{Column, against, number, render, seconds};
 
 const COLUMNS: [Column<'_>; 8] = [
     ("symbol", false),
@@ -66,7 +66,7 @@ fn row(SymbolSummary { symbol, outcome }: &SymbolSummary) -> Vec<String> {
                 number(headline.best_validation_loss)
             ),
             number(headline.test_loss),
-            percent(1.0 - headline.test_loss / headline.baseline_loss),
+            against(headline.test_loss, headline.baseline_loss),
             seconds(*time),
         ],
         Outcome::UpToDate { generation } => short(symbol, outcome, generation.to_string()),
