@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mambafleet_protocol::{FailureKind, JobResult};
+use mambafleet_protocol::{FailureKind, JobResult, mix64};
 
 use crate::RetryPolicy;
 
@@ -347,14 +347,10 @@ impl Scheduler {
         }
     }
 
-    /// A number in [0, 1) that depends on run, job and attempt only (splitmix64, Steele et al.
-    /// 2014).
+    /// A number in [0, 1) that depends on run, job and attempt only.
     fn jitter(&self, job: usize, attempt: u32) -> f64 {
-        let mut z = self.seed ^ ((job as u64) << 32) ^ u64::from(attempt);
-        z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+        let bits = mix64(self.seed ^ ((job as u64) << 32) ^ u64::from(attempt));
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

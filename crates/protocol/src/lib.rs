@@ -25,6 +25,6 @@ pub use message::{
 pub use outcome::{FailureKind, Headline, Outcome};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
-    DataSource, InvalidSpec, JobSpec, ModelSpec, SplitSpec, TaskSpec, TrainSpec, symbol_seed,
+    DataSource, InvalidSpec, JobSpec, ModelSpec, SplitSpec, TaskSpec, TrainSpec, mix64, symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol};

@@ -255,12 +255,18 @@ impl TrainSpec {
 /// from each other and none depends on which others are trained beside it.
 #[must_use]
 pub fn symbol_seed(seed: u64, symbol: &Symbol) -> u64 {
-    // FNV-1a over the name, then the finaliser of splitmix64 (Steele et al. 2014) to spread it.
+    // FNV-1a over the name.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for byte in symbol.as_str().bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
-    let mut z = hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mix64(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Spreads the bits of `z` over the whole word: the finaliser of splitmix64 (Steele, Lea & Flood
+/// 2014, "Fast splittable pseudorandom number generators").
+#[must_use]
+pub fn mix64(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
