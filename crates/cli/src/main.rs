@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let output = Output::new(cli.format());
-    match commands::run(cli, &output) {
+    match commands::run(cli, output) {
         Ok(exit) => exit.into(),
         Err(error) => {
             output.error(&error);

@@ -10,6 +10,10 @@ use crate::error::CliError;
 /// Version of the JSON that commands print.
 pub(crate) const OUTPUT_SCHEMA: u32 = 1;
 
+/// What every human output on synthetic data says.
+pub(crate) const SYNTHETIC_NOTE: &str =
+    "synthetic demo data: these prices come from a generator, not a market";
+
 /// Where results go, and in which form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {

@@ -255,7 +255,7 @@ impl<'a> Dispatcher<'a> {
             Action::Spawn { slot } => self.spawn(slot),
             Action::Assign { slot, job, attempt } => self.assign(slot, job, attempt),
             Action::Stop { slot } => {
-                if let Some(worker) = self.in_slot(slot) {
+                if let Some((_, worker)) = self.in_slot(slot) {
                     worker.leaving = true;
                     worker.deadline =
                         Some((Instant::now() + STOP_TIMEOUT, "did not end when told to"));
@@ -271,8 +271,10 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn in_slot(&mut self, slot: usize) -> Option<&mut Worker> {
-        self.workers.values_mut().find(|worker| worker.slot == slot)
+    /// The worker in a slot, with its number.
+    fn in_slot(&mut self, slot: usize) -> Option<(u64, &mut Worker)> {
+        let mut workers = self.workers.iter_mut().map(|(id, worker)| (*id, worker));
+        workers.find(|(_, worker)| worker.slot == slot)
     }
 
     fn spawn(&mut self, slot: usize) {
@@ -305,9 +307,7 @@ impl<'a> Dispatcher<'a> {
         spec.attempt = attempt;
         spec.log = self.log_of(&spec.symbol, attempt);
         let symbol = spec.symbol.clone();
-        let Some((&id, worker)) = self.workers.iter_mut().find(|(_, w)| w.slot == slot) else {
-            return;
-        };
+        let Some((id, worker)) = self.in_slot(slot) else { return };
         worker.job = Some((job, attempt));
         let pid = worker.process.pid.unwrap_or_default();
         RunRecord::note(&spec.log, &format!("attempt {attempt} on worker {id} (pid {pid})"));
@@ -350,10 +350,7 @@ impl<'a> Dispatcher<'a> {
                 let text = text.chars().take(STRAY_SHOWN).collect();
                 self.emit(RunEvent::Stray { worker: id, text });
             }
-            FromWorker::Version(version) => {
-                let cause = format!("speaks protocol {version}, not {PROTOCOL_VERSION}");
-                self.condemn(id, cause);
-            }
+            FromWorker::Version(version) => self.condemn(id, foreign(version)),
             FromWorker::Gone(cause) => self.on_gone(id, cause),
         }
     }
@@ -388,8 +385,7 @@ impl<'a> Dispatcher<'a> {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if let WorkerEvent::Hello { protocol, pid, .. } = event {
             if protocol != PROTOCOL_VERSION {
-                let cause = format!("speaks protocol {protocol}, not {PROTOCOL_VERSION}");
-                return self.condemn(id, cause);
+                return self.condemn(id, foreign(protocol));
             }
             worker.deadline = None;
             let slot = worker.slot;
@@ -433,6 +429,11 @@ impl<'a> Dispatcher<'a> {
             },
         }
     }
+}
+
+/// What is wrong with a worker of another protocol version.
+fn foreign(version: u32) -> String {
+    format!("speaks protocol {version}, not {PROTOCOL_VERSION}")
 }
 
 /// Sleeps until `wake`, or for ever if there is nothing to wake for.

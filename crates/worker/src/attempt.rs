@@ -62,8 +62,8 @@ fn train_and_commit(
     let load = clock.elapsed().as_secs_f64();
     announce(job, &data, bars.bars.len(), emitter);
     let config = ModelConfig::for_task(&job.task, job.model);
-    let fitted = train(job, backend, &config, &data, emitter)?;
     let optimizer = OptimizerConfig::from(&job.train);
+    let fitted = train(job, backend, &config, &optimizer, &data, emitter)?;
     let metadata = Metadata {
         schema: METADATA_SCHEMA,
         symbol: job.symbol.clone(),
@@ -129,12 +129,12 @@ fn train(
     job: &JobSpec,
     backend: &dyn Backend,
     config: &ModelConfig,
+    optimizer: &OptimizerConfig,
     data: &Dataset,
     emitter: &Emitter,
 ) -> Result<Fitted, AttemptError> {
     let clock = Instant::now();
-    let optimizer = OptimizerConfig::from(&job.train);
-    let mut trainer = backend.create(config, &optimizer, job.train.seed, job.threads)?;
+    let mut trainer = backend.create(config, optimizer, job.train.seed, job.threads)?;
     let trained = fit(job, config, data, trainer.as_mut(), emitter)?;
     let train = clock.elapsed().as_secs_f64();
     let metrics = evaluate(trained, &job.task, config, data, trainer.as_mut())?;

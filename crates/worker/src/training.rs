@@ -52,6 +52,7 @@ pub(crate) fn fit(
     let mut rng = ChaCha8Rng::seed_from_u64(job.train.seed);
     let mut epochs: Vec<EpochMetrics> = Vec::with_capacity(job.train.epochs);
     let mut best: Option<(usize, NamedTensors)> = None;
+    let validation_targets = targets(data, data.validation());
     for epoch in 1..=job.train.epochs {
         let started = Instant::now();
         order.shuffle(&mut rng);
@@ -59,8 +60,7 @@ pub(crate) fn fit(
         let train_loss = run_epoch(job, data, &order, trainer, &schedule, first_step, emitter)?;
         let train_seconds = started.elapsed().as_secs_f64();
         let predictions = predict(data, data.validation(), trainer)?;
-        let validation_loss =
-            config.objective.loss(&predictions, &targets(data, data.validation()))?;
+        let validation_loss = config.objective.loss(&predictions, &validation_targets)?;
         epochs.push(EpochMetrics {
             epoch,
             train_loss,
@@ -126,10 +126,10 @@ pub(crate) fn predict<M: Model + ?Sized>(
     anchors: &[usize],
     model: &mut M,
 ) -> Result<Vec<f32>, AttemptError> {
-    let (mut inputs, mut ignored) = (Vec::new(), Vec::new());
-    let mut predictions = Vec::new();
+    let (mut inputs, mut predictions) = (Vec::new(), Vec::new());
     for chunk in anchors.chunks(PREDICT_CHUNK) {
-        data.gather(chunk, &mut inputs, &mut ignored);
+        inputs.clear();
+        inputs.extend(chunk.iter().flat_map(|&anchor| data.window(anchor)));
         predictions.extend(model.predict(&inputs)?);
     }
     Ok(predictions)
@@ -137,9 +137,7 @@ pub(crate) fn predict<M: Model + ?Sized>(
 
 /// The targets that belong to `anchors`.
 pub(crate) fn targets(data: &Dataset, anchors: &[usize]) -> Vec<f32> {
-    let (mut ignored, mut targets) = (Vec::new(), Vec::new());
-    data.gather(anchors, &mut ignored, &mut targets);
-    targets
+    anchors.iter().flat_map(|&anchor| data.targets(anchor)).map(|target| target as f32).collect()
 }
 
 /// Linear warm-up, then half a cosine down to a tenth of the peak (Loshchilov & Hutter 2017,

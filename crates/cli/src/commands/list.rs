@@ -73,7 +73,7 @@ fn row(symbol: Symbol, snapshot: &Snapshot) -> Row {
         generation: snapshot.generation(),
         damaged: !snapshot.skipped().is_empty(),
         created_at: manifest.created_at,
-        bytes: manifest.files.iter().map(|file| file.length).sum(),
+        bytes: manifest.total_length(),
         synthetic: metadata.is_some_and(|m| m.is_synthetic()),
         headline: snapshot.json::<Metrics>(METRICS_FILE).ok().map(|metrics| metrics.headline),
     }

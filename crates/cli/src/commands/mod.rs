@@ -22,13 +22,12 @@ use crate::output::Output;
 use crate::plan::configuration;
 
 /// Carries out one call.
-pub(crate) fn run(cli: Cli, output: &Output) -> Result<Exit, CliError> {
-    if let Command::Worker = cli.command {
-        logging::init("info", true);
-        return worker::run();
+pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
+    match cli.command {
+        Command::Worker => logging::init("info", true),
+        _ => logging::init("warn", false),
     }
-    logging::init("warn", false);
-    let (common, output) = (cli.common, *output);
+    let common = cli.common;
     match cli.command {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),
@@ -39,7 +38,7 @@ pub(crate) fn run(cli: Cli, output: &Output) -> Result<Exit, CliError> {
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }
-        Command::Worker => Ok(Exit::Success),
+        Command::Worker => worker::run(),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::args::{Common, PredictArgs, Selection};
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, SYNTHETIC_NOTE};
 use crate::plan::{check_data, configuration, path_override, select};
 use crate::table::render;
 
@@ -74,7 +74,7 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     let synthetic = predictions.forecasts.iter().any(|forecast| forecast.synthetic);
     output.result("predictions", &predictions, || table(&predictions.forecasts))?;
     if synthetic {
-        output.say("synthetic demo data: these prices come from a generator, not a market");
+        output.say(SYNTHETIC_NOTE);
     }
     match (predictions.failures.is_empty(), damaged) {
         (true, _) => Ok(Exit::Success),

@@ -71,11 +71,10 @@ fn text(shown: &Shown<'_>) -> String {
 fn provenance(Shown { manifest, metadata, .. }: &Shown<'_>) -> String {
     let Metadata { symbol, fingerprint, data, provenance, train, .. } = metadata;
     let spec = metadata.model.spec;
-    let origin = match &metadata.source {
-        mambafleet_protocol::DataSource::Csv { dir } => {
-            mambafleet_dataset::csv_path(dir, symbol).display().to_string()
-        }
-        mambafleet_protocol::DataSource::Synthetic { .. } => "synthetic demo data".to_owned(),
+    let origin = if metadata.is_synthetic() {
+        "synthetic demo data".to_owned()
+    } else {
+        data.origin.to_string()
     };
     let parent = manifest.parent.as_ref().map_or_else(
         || "none: the first generation".to_owned(),

@@ -7,6 +7,7 @@ use mambafleet_orchestrator::{RunSummary, SymbolSummary};
 use mambafleet_protocol::{Outcome, Symbol};
 
 use super::plain::count;
+use crate::output::SYNTHETIC_NOTE;
 use crate::table::{Column, against, number, render, seconds};
 
 const COLUMNS: [Column<'_>; 8] = [
@@ -38,7 +39,7 @@ pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool
     }
     let _ = write!(text, "\n{} in {}", counts(summary), seconds(summary.seconds));
     if synthetic {
-        text.push_str("\nsynthetic demo data: these prices come from a generator, not a market");
+        let _ = write!(text, "\n{SYNTHETIC_NOTE}");
     }
     let _ = write!(text, "\nrecord: {}", record.display());
     text
