@@ -3,23 +3,24 @@
 //! The work is done by the `gemm` family of crates, which choose the instruction set at run time.
 //! Views check their bounds when they are made, so that calling is safe.
 
+use std::ops::Deref;
+
 use gemm_common::Parallelism;
 
 use crate::Real;
 
-/// A matrix that is read.
+/// A view of a slice as a matrix: [`MatRef`] or [`MatMut`].
 #[derive(Debug, Clone, Copy)]
-pub struct MatRef<'a, T> {
-    data: &'a [T],
+pub struct Mat<D> {
+    data: D,
     shape: Shape,
 }
 
+/// A matrix that is read.
+pub type MatRef<'a, T> = Mat<&'a [T]>;
+
 /// A matrix that is written.
-#[derive(Debug)]
-pub struct MatMut<'a, T> {
-    data: &'a mut [T],
-    shape: Shape,
-}
+pub type MatMut<'a, T> = Mat<&'a mut [T]>;
 
 /// What becomes of the former content of a product's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +61,13 @@ impl Shape {
     }
 }
 
-impl<'a, T> MatRef<'a, T> {
+impl<T, D: Deref<Target = [T]>> Mat<D> {
     /// A row-major matrix of `rows` x `cols`.
     ///
     /// # Panics
     /// When `data` is shorter than that.
     #[must_use]
-    pub fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
+    pub fn new(data: D, rows: usize, cols: usize) -> Self {
         Self::strided(data, rows, cols, cols)
     }
 
@@ -75,45 +76,7 @@ impl<'a, T> MatRef<'a, T> {
     /// # Panics
     /// When `data` is too short or `stride` is below `cols`.
     #[must_use]
-    pub fn strided(data: &'a [T], rows: usize, cols: usize, stride: usize) -> Self {
-        Self { shape: Shape::new(data.len(), rows, cols, stride), data }
-    }
-
-    /// Number of rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.shape.rows
-    }
-
-    /// Number of columns.
-    #[must_use]
-    pub fn cols(&self) -> usize {
-        self.shape.cols
-    }
-
-    /// The same elements with rows and columns exchanged.
-    #[must_use]
-    pub fn t(self) -> Self {
-        Self { data: self.data, shape: self.shape.transposed() }
-    }
-}
-
-impl<'a, T> MatMut<'a, T> {
-    /// A row-major matrix of `rows` x `cols`.
-    ///
-    /// # Panics
-    /// When `data` is shorter than that.
-    #[must_use]
-    pub fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A row-major matrix whose rows start `stride` elements apart.
-    ///
-    /// # Panics
-    /// When `data` is too short or `stride` is below `cols`.
-    #[must_use]
-    pub fn strided(data: &'a mut [T], rows: usize, cols: usize, stride: usize) -> Self {
+    pub fn strided(data: D, rows: usize, cols: usize, stride: usize) -> Self {
         Self { shape: Shape::new(data.len(), rows, cols, stride), data }
     }
 
@@ -185,7 +148,8 @@ macro_rules! multiply_by_library {
                 let ((m, n), k) = ((c.shape.rows, c.shape.cols), a.shape.cols);
                 let stride = |stride: usize| stride as isize;
                 let function = library::get_gemm_fn();
-                // SAFETY: a view's constructor has checked that every position (i, j) inside its
+                // SAFETY: the views are of plain slices, and their constructor has checked that every
+                // position (i, j) inside its
                 // rows and columns lies at an offset inside its slice, and transposing keeps
                 // that; `check` has made sure that a is (m, k), b (k, n) and c (m, n), so the
                 // library touches nothing else. Strides are below the slices' lengths or unused,
