@@ -7,6 +7,7 @@ use std::time::Duration;
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
 
+use crate::file_lock::holder_text;
 use crate::{Digest, Holder};
 
 /// Why an operation on a store failed.
@@ -177,18 +178,59 @@ pub enum StoreError {
         /// The token of the lock given to the commit.
         token: u64,
     },
+    /// The commit asked for a given parent, and another generation is the newest.
+    #[error(
+        "{symbol}: expected {} to be the newest, found {}: another writer was quicker",
+        generation_text(*.expected), generation_text(*.found)
+    )]
+    Conflict {
+        /// The symbol.
+        symbol: Symbol,
+        /// The parent asked for; none when there should have been no generation.
+        expected: Option<u64>,
+        /// The newest intact generation, if there is one.
+        found: Option<u64>,
+    },
     /// Other writers took every generation number that this commit tried.
     #[error(
         "{symbol}: other writers took {attempts} generation numbers in a row, up to {generation}; \
          does the lock work on this file system?"
     )]
-    Conflict {
+    Contended {
         /// The symbol.
         symbol: Symbol,
         /// The last number tried.
         generation: u64,
         /// How many were tried.
         attempts: u32,
+    },
+    /// There is not enough room for a file, so that writing it was not begun.
+    #[error(
+        "no room in {}: {needed} bytes are needed, {available} are free",
+        .path.display()
+    )]
+    NoSpace {
+        /// The directory.
+        path: PathBuf,
+        /// The bytes needed, with some to spare.
+        needed: u64,
+        /// The bytes that this user may still write.
+        available: u64,
+    },
+    /// There is something already where a new directory should go.
+    #[error("{} exists already", .path.display())]
+    Exists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file system ignores locks.
+    #[error(
+        "locks do nothing in {}: two handles of one file were locked at once",
+        .path.display()
+    )]
+    LocksDoNothing {
+        /// The store's root directory.
+        path: PathBuf,
     },
     /// The generation is visible, but it could not be made sure that it survives a power cut.
     #[error(
@@ -218,14 +260,60 @@ impl StoreError {
         matches!(self, Self::LockTimeout { .. })
     }
 
+    /// What the user can do about it, where the error itself does not say.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Self::NoSpace { .. } => Some(FREE_SPACE),
+            Self::LocksDoNothing { .. } => Some(
+                "put the store on a file system with working locks: without them generations stay \
+                 whole, but writers race for numbers",
+            ),
+            Self::CommitUncertain { source, .. } => source.advice(),
+            Self::Io { source, .. } => match source.kind() {
+                StorageFull => Some(FREE_SPACE),
+                QuotaExceeded => Some("raise the disk quota, or remove old generations with gc"),
+                PermissionDenied => Some("check who owns the store, and its permissions"),
+                ReadOnlyFilesystem => Some("the file system is mounted read-only; remount it"),
+                _ if too_many_files(source) => Some("raise the limit of open files (ulimit -n)"),
+                _ if source.raw_os_error() == Some(UNREADABLE) => {
+                    Some("the disk reports errors: check the kernel's log, and verify the store")
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     pub(crate) fn corrupt(symbol: &Symbol, fault: Fault) -> Self {
         let Fault { generation, file, problem } = fault;
         Self::Corrupt { symbol: symbol.clone(), generation, file, problem: Box::new(problem) }
     }
 }
 
-fn holder_text(holder: Option<&Holder>) -> String {
-    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
+const FREE_SPACE: &str = "free some space, for instance by removing old generations with gc";
+
+/// What the system says of a bad sector or a checksum of its own that does not fit.
+#[cfg(unix)]
+pub(crate) const UNREADABLE: i32 = rustix::io::Errno::IO.raw_os_error();
+#[cfg(not(unix))]
+pub(crate) const UNREADABLE: i32 = 23; // ERROR_CRC
+
+#[cfg(unix)]
+fn too_many_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let codes = [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+#[cfg(not(unix))]
+fn too_many_files(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(4) // ERROR_TOO_MANY_OPEN_FILES
+}
+
+fn generation_text(generation: Option<u64>) -> String {
+    generation.map_or_else(|| "no generation".to_owned(), |number| format!("generation {number}"))
 }
 
 /// One thing that is wrong with one file of one generation.

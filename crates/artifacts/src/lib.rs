@@ -35,7 +35,9 @@
 //!   symbols/AAPL/
 //!     .lock                    empty, permanent: never deleted, renamed or truncated
 //!     .owner.json              who took the lock last; diagnostics only
-//!     .staging-<nonce>/        being written; readers ignore it
+//!     .staging-<writer>-<nonce>/   being written; readers ignore it
+//!     .trash-<writer>-<nonce>/     being removed; readers ignore it
+//!     .collected.json          up to which number generations were removed on purpose
 //!     000007/                  a generation: immutable once it has this name
 //!       weights.safetensors  metrics.json  metadata.json  manifest.json
 //!     latest -> 000007         a hint for people and scripts; nothing here trusts it
@@ -72,31 +74,54 @@
 //! it reads the first, checks length and BLAKE3 hash of each against the manifest, starts again
 //! (a bounded number of times) when the generation was removed under it, and falls back loudly to
 //! the one before when the newest is damaged ([`Snapshot::skipped`] tells).
+//!
+//! # Going back, and collecting
+//!
+//! [`SymbolStore::rollback`] commits the content of an older generation as a new one: history only
+//! grows. [`SymbolStore::gc`] removes the oldest generations but the newest K that verify. It notes
+//! durably what it is about to remove, takes the names away (oldest first), syncs the directory,
+//! and only then removes files, so that no crash leaves a generation with half its files. What a
+//! writer had staged is removed when that writer is certain to be dead: its process is gone, or,
+//! where no other machine can have the file system mounted, it belonged to an earlier boot.
 
+mod collect;
 mod digest;
 mod durable;
 mod error;
 mod file_lock;
 mod generation;
+mod holder;
 mod identity;
 mod lock;
 mod manifest;
+mod metrics;
+mod patience;
 mod reader;
+mod restore;
 mod snapshot;
+mod staging;
 mod store;
 mod symbol_store;
 mod transaction;
 mod verify;
+pub mod vfs;
 mod weights;
 
+pub use collect::{Collected, Removed, Retention};
 pub use digest::{Digest, InvalidDigest};
 pub use durable::{append_file, atomic_write, atomic_write_json, create_dir_durable};
 pub use error::{Fault, Problem, StoreError};
+pub use file_lock::{FileLock, LockError};
+pub use holder::Holder;
 pub use identity::Writer;
-pub use lock::{Holder, SymbolLock, Wait};
+pub use lock::SymbolLock;
 pub use manifest::{FileEntry, MANIFEST_FILE, Manifest, Parent};
+pub use metrics::{Bucket, Histogram, StoreCounters, StoreMetrics};
+pub use patience::Wait;
+pub use restore::HistoryEntry;
 pub use snapshot::{Snapshot, Tensor};
-pub use store::{FORMAT_VERSION, Store};
+pub use staging::{Leftover, LeftoverState};
+pub use store::{FORMAT_VERSION, Store, StoreOptions};
 pub use symbol_store::SymbolStore;
 pub use transaction::{Commit, Transaction};
 pub use verify::SymbolReport;

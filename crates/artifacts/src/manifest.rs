@@ -28,6 +28,9 @@ pub struct Manifest {
     pub generation: u64,
     /// The generation before; none for the first.
     pub parent: Option<Parent>,
+    /// The generation whose content this one brought back, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<Parent>,
     /// The files, by name. The manifest itself is not among them.
     pub files: Vec<FileEntry>,
     /// The fencing token of the lock under which the generation was committed.
@@ -42,7 +45,8 @@ pub struct Manifest {
     pub hash: Digest,
 }
 
-/// The generation that another one was committed on top of.
+/// Another generation that one goes back to: the one it was committed on top of, or whose content
+/// it brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
     /// Its number.

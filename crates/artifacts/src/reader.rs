@@ -1,15 +1,23 @@
 //! Reading a generation: everything is opened first, then checked against the manifest.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mambafleet_protocol::Symbol;
 
-use crate::error::IoContext;
+use crate::durable;
+use crate::error::{IoContext, UNREADABLE};
 use crate::manifest::MANIFEST_FILE;
+use crate::vfs::{FileKind, Vfs, VfsFile};
 use crate::{Digest, Fault, FileEntry, Manifest, Problem, Snapshot, StoreError};
+
+/// A file that the manifest lists, opened, if it is there.
+type Listed = (FileEntry, Result<Box<dyn VfsFile>, Problem>);
+
+/// A manifest that is intact, and its files, opened.
+pub(crate) type Contents = (Manifest, Vec<(FileEntry, Box<dyn VfsFile>)>);
 
 /// A generation whose files are all open. It can be read to the end even when its directory is
 /// removed meanwhile, and it cannot change into another generation.
@@ -18,14 +26,19 @@ pub(crate) struct Opened {
     symbol: Symbol,
     generation: u64,
     manifest: Result<Manifest, Fault>,
-    files: Vec<(FileEntry, Result<File, Problem>)>,
+    files: Vec<Listed>,
     extra: Vec<String>,
 }
 
 /// Opens all files of a generation.
-pub(crate) fn open(dir: PathBuf, symbol: &Symbol, generation: u64) -> Result<Opened, StoreError> {
-    let manifest = read_manifest(&dir, symbol, generation)?;
-    let mut found = list(&dir, symbol, generation)?;
+pub(crate) fn open(
+    vfs: Arc<dyn Vfs>,
+    dir: PathBuf,
+    symbol: &Symbol,
+    generation: u64,
+) -> Result<Opened, StoreError> {
+    let manifest = read_manifest(&*vfs, &dir, symbol, generation)?;
+    let mut found = list(&*vfs, &dir, symbol, generation)?;
     found.remove(MANIFEST_FILE);
     let entries = manifest.as_ref().map_or(&[][..], |manifest| &manifest.files);
     let mut files = Vec::with_capacity(entries.len());
@@ -33,12 +46,17 @@ pub(crate) fn open(dir: PathBuf, symbol: &Symbol, generation: u64) -> Result<Ope
         let file = match found.remove(&entry.name) {
             None => Err(Problem::Missing),
             Some(false) => Err(Problem::NotAFile),
-            Some(true) => open_file(&dir.join(&entry.name))?,
+            Some(true) => {
+                let path = dir.join(&entry.name);
+                damage_or_error(vfs.open(&path), &path)?
+            }
         };
         files.push((entry.clone(), file));
     }
-    let vanished = files.iter().any(|(_, file)| matches!(file, Err(Problem::Missing)));
-    if vanished && !dir.exists() {
+    // Collectors remove the oldest first. While this generation still has its name, none that is
+    // newer has been removed, so that the listing which found it cannot have missed one that an
+    // earlier reader saw.
+    if is_gone(&*vfs, &dir) {
         return Err(not_found(symbol, generation));
     }
     // Without a manifest there is no telling which files are superfluous.
@@ -48,23 +66,39 @@ pub(crate) fn open(dir: PathBuf, symbol: &Symbol, generation: u64) -> Result<Ope
 
 /// Reads and checks the manifest alone.
 pub(crate) fn read_manifest(
+    vfs: &dyn Vfs,
     dir: &Path,
     symbol: &Symbol,
     generation: u64,
 ) -> Result<Result<Manifest, Fault>, StoreError> {
     let path = dir.join(MANIFEST_FILE);
-    let parsed = match fs::symlink_metadata(&path) {
-        Ok(meta) if !meta.is_file() => Err(Problem::NotAFile),
-        Ok(_) => damage_or_error(fs::read(&path), &path)?
+    let parsed = match vfs.kind(&path) {
+        Ok(FileKind::Directory | FileKind::Other) => Err(Problem::NotAFile),
+        Ok(FileKind::File) => damage_or_error(durable::read(vfs, &path), &path)?
             .and_then(|bytes| Manifest::parse(&bytes, symbol, generation)),
-        Err(_) if !dir.exists() => return Err(not_found(symbol, generation)),
         Err(error) => damage_or_error(Err(error), &path)?,
     };
+    if matches!(parsed, Err(Problem::Missing)) && is_gone(vfs, dir) {
+        return Err(not_found(symbol, generation));
+    }
     let fault = |problem| Fault { generation, file: MANIFEST_FILE.to_owned(), problem };
     Ok(parsed.map_err(fault))
 }
 
 impl Opened {
+    /// The manifest, which must be intact, and the files, which must be there; their content has
+    /// yet to be compared.
+    pub(crate) fn into_files(self) -> Result<Contents, StoreError> {
+        let Self { symbol, generation, manifest, files, .. } = self;
+        let corrupt = |fault| StoreError::corrupt(&symbol, fault);
+        let manifest = manifest.map_err(corrupt)?;
+        let files = files.into_iter().map(|(entry, file)| match file {
+            Ok(file) => Ok((entry, file)),
+            Err(problem) => Err(corrupt(Fault { generation, file: entry.name, problem })),
+        });
+        Ok((manifest, files.collect::<Result<_, _>>()?))
+    }
+
     /// Reads all files, and accepts them only when each is what the manifest says.
     pub(crate) fn load(self) -> Result<Snapshot, StoreError> {
         let Self { dir, symbol, generation, manifest, files, extra } = self;
@@ -109,36 +143,35 @@ impl Opened {
 /// The names in a generation, and whether each is a regular file. Nothing else is ever opened: a
 /// named pipe, for instance, would block the reader.
 fn list(
+    vfs: &dyn Vfs,
     dir: &Path,
     symbol: &Symbol,
     generation: u64,
 ) -> Result<BTreeMap<String, bool>, StoreError> {
-    let entries = match fs::read_dir(dir) {
+    let entries = match vfs.list(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(not_found(symbol, generation));
         }
         result => result.at("list", dir)?,
     };
-    let mut found = BTreeMap::new();
-    for entry in entries {
-        let entry = entry.at("list", dir)?;
-        let is_file = entry.file_type().at("look at", &entry.path())?.is_file();
-        found.insert(entry.file_name().to_string_lossy().into_owned(), is_file);
-    }
-    Ok(found)
+    let entry = |(name, kind): (std::ffi::OsString, FileKind)| {
+        (name.to_string_lossy().into_owned(), kind == FileKind::File)
+    };
+    Ok(entries.into_iter().map(entry).collect())
 }
 
-fn open_file(path: &Path) -> Result<Result<File, Problem>, StoreError> {
-    damage_or_error(File::open(path), path)
+/// Whether the directory has lost its name, as far as the operating system will say.
+fn is_gone(vfs: &dyn Vfs, dir: &Path) -> bool {
+    vfs.kind(dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn read_verified(
-    mut file: File,
+    mut file: Box<dyn VfsFile>,
     entry: &FileEntry,
     dir: &Path,
 ) -> Result<Result<Vec<u8>, Problem>, StoreError> {
     let path = dir.join(&entry.name);
-    if let Err(problem) = check_length(&file, entry, &path)? {
+    if let Err(problem) = check_length(&*file, entry, &path)? {
         return Ok(Err(problem));
     }
     let mut bytes = Vec::new();
@@ -148,12 +181,12 @@ fn read_verified(
 }
 
 fn check_file(
-    file: File,
+    file: Box<dyn VfsFile>,
     entry: &FileEntry,
     dir: &Path,
 ) -> Result<Result<(), Problem>, StoreError> {
     let path = dir.join(&entry.name);
-    if let Err(problem) = check_length(&file, entry, &path)? {
+    if let Err(problem) = check_length(&*file, entry, &path)? {
         return Ok(Err(problem));
     }
     let mut hasher = blake3::Hasher::new();
@@ -163,11 +196,11 @@ fn check_file(
 
 /// Compares the length before anything is read: a length that is wrong says more than a hash.
 fn check_length(
-    file: &File,
+    file: &dyn VfsFile,
     entry: &FileEntry,
     path: &Path,
 ) -> Result<Result<(), Problem>, StoreError> {
-    let (expected, found) = (entry.length, file.metadata().at("look at", path)?.len());
+    let (expected, found) = (entry.length, file.length().at("look at", path)?);
     Ok(if expected == found { Ok(()) } else { Err(Problem::Length { expected, found }) })
 }
 
@@ -191,12 +224,6 @@ fn damage_or_error<T>(
         Err(error) => Err(error).at("read", path),
     }
 }
-
-/// What the system says of a bad sector or a checksum of its own that does not fit.
-#[cfg(unix)]
-const UNREADABLE: i32 = rustix::io::Errno::IO.raw_os_error();
-#[cfg(not(unix))]
-const UNREADABLE: i32 = 23; // ERROR_CRC
 
 fn not_found(symbol: &Symbol, generation: u64) -> StoreError {
     StoreError::NotFound { symbol: symbol.clone(), generation }

@@ -1,26 +1,36 @@
 //! The generations of one symbol.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mambafleet_protocol::Symbol;
 
 use crate::error::IoContext;
+use crate::metrics::StoreMetrics;
 use crate::reader::Opened;
+use crate::store::Context;
+use crate::vfs::{FileKind, Vfs};
 use crate::{
     Fault, Manifest, Snapshot, StoreError, SymbolLock, Transaction, Wait, durable, generation,
-    reader,
+    reader, staging,
 };
+
+/// The link to the newest generation that people and scripts may follow.
+pub(crate) const LATEST_LINK: &str = "latest";
 
 /// How often a read is started again when generations vanish under it.
 const MAX_READS: u32 = 16;
+
+/// How often nothing must be found before there is nothing.
+const EMPTY_READS: u32 = 3;
 
 /// The part of a [`Store`](crate::Store) that belongs to one symbol.
 #[derive(Debug, Clone)]
 pub struct SymbolStore {
     dir: PathBuf,
     symbol: Symbol,
+    context: Arc<Context>,
 }
 
 /// What the next generation is committed on top of.
@@ -32,8 +42,21 @@ pub(crate) struct Head {
 }
 
 impl SymbolStore {
-    pub(crate) fn new(dir: PathBuf, symbol: Symbol) -> Self {
-        Self { dir, symbol }
+    pub(crate) fn new(dir: PathBuf, symbol: Symbol, context: Arc<Context>) -> Self {
+        Self { dir, symbol, context }
+    }
+
+    pub(crate) fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.context.vfs
+    }
+
+    pub(crate) fn metrics(&self) -> &dyn StoreMetrics {
+        &*self.context.metrics
+    }
+
+    /// Whether this machine's kernel alone has the file system mounted.
+    pub(crate) fn is_local(&self) -> bool {
+        self.context.network.is_none()
     }
 
     /// The symbol.
@@ -59,20 +82,15 @@ impl SymbolStore {
     /// # Errors
     /// [`StoreError::Io`] when the symbol's directory cannot be listed.
     pub fn generations(&self) -> Result<Vec<u64>, StoreError> {
-        let entries = match fs::read_dir(&self.dir) {
+        let names = match self.vfs().list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             result => result.at("list", &self.dir)?,
         };
-        let mut generations = Vec::new();
-        for entry in entries {
-            let entry = entry.at("list", &self.dir)?;
-            let name = entry.file_name();
-            if let Some(generation) = name.to_str().and_then(generation::from_dir_name)
-                && entry.file_type().at("look at", &entry.path())?.is_dir()
-            {
-                generations.push(generation);
-            }
-        }
+        let number = |(name, kind): &(std::ffi::OsString, FileKind)| {
+            let generation = name.to_str().and_then(generation::from_dir_name)?;
+            (*kind == FileKind::Directory).then_some(generation)
+        };
+        let mut generations: Vec<u64> = names.iter().filter_map(number).collect();
         generations.sort_unstable();
         Ok(generations)
     }
@@ -87,11 +105,14 @@ impl SymbolStore {
     /// [`StoreError::Unstable`] when they vanished again and again while being read;
     /// [`StoreError::Io`] when the operating system refuses to read an intact file.
     pub fn latest(&self) -> Result<Option<Snapshot>, StoreError> {
-        for _ in 0..MAX_READS {
+        for attempt in 1..=MAX_READS {
             match self.newest_intact() {
                 Err(StoreError::NotFound { generation, .. }) => {
                     tracing::debug!(symbol = %self.symbol, generation, "vanished while being read");
                 }
+                // A listing may miss both the generation that was collected while it ran and the
+                // one that was committed: emptiness must be seen more than once.
+                Ok(None) if attempt < EMPTY_READS && self.dir.is_dir() => {}
                 result => return result,
             }
         }
@@ -147,15 +168,17 @@ impl SymbolStore {
         }
     }
 
-    /// Begins a new generation: files are staged where no reader looks.
+    /// Begins a new generation: files are staged where no reader looks. What writers that are
+    /// certainly dead had staged is removed first.
     ///
     /// # Errors
     /// [`StoreError::Io`] when the symbol's directory or the staging directory cannot be created.
     pub fn begin(&self) -> Result<Transaction, StoreError> {
         // Whoever committed the first generation has been here: later ones need no second sync.
         if self.generations()?.is_empty() {
-            durable::create_one_dir_durable(&self.dir)?;
+            durable::create_one_dir_durable(&**self.vfs(), &self.dir)?;
         }
+        staging::sweep(&**self.vfs(), &self.dir, self.is_local());
         Transaction::begin(self.clone())
     }
 
@@ -165,13 +188,14 @@ impl SymbolStore {
     /// [`StoreError::LockTimeout`] when somebody else holds it for longer than `wait`;
     /// [`StoreError::Io`] when it cannot be taken at all.
     pub fn lock(&self, wait: Wait) -> Result<SymbolLock, StoreError> {
-        durable::create_dir_unsynced(&self.dir)?;
+        durable::create_dir_unsynced(&**self.vfs(), &self.dir)?;
         SymbolLock::acquire(self, wait)
     }
 
     /// Opens a generation for reading.
     pub(crate) fn open(&self, generation: u64) -> Result<Opened, StoreError> {
-        reader::open(self.generation_dir(generation), &self.symbol, generation)
+        let vfs = self.vfs().clone();
+        reader::open(vfs, self.generation_dir(generation), &self.symbol, generation)
     }
 
     /// What the next commit goes on top of. A damaged manifest is stepped over, loudly, and one that
@@ -180,8 +204,7 @@ impl SymbolStore {
         let generations = self.generations()?;
         let newest = generations.last().copied().unwrap_or(0);
         for &generation in generations.iter().rev() {
-            let dir = self.generation_dir(generation);
-            match reader::read_manifest(&dir, &self.symbol, generation) {
+            match self.manifest(generation) {
                 Ok(Ok(manifest)) => {
                     return Ok(Head { generation: newest, manifest: Some(manifest) });
                 }

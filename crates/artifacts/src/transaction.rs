@@ -1,24 +1,23 @@
 //! Writing a generation.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
-use tempfile::TempDir;
 
 use crate::durable::{self, StagedFile};
 use crate::error::IoContext;
 use crate::manifest::{MANIFEST_FILE, SCHEMA, encode_json};
-use crate::symbol_store::SymbolStore;
+use crate::restore::copy;
+use crate::staging::{self, Staging};
+use crate::symbol_store::{LATEST_LINK, SymbolStore};
+use crate::vfs::Vfs;
 use crate::weights::{Encoder, WEIGHTS_FILE};
 use crate::{Digest, FileEntry, Manifest, Parent, StoreError, SymbolLock, Writer, generation};
-
-/// What staging directories' names begin with; the rest is the nonce.
-const STAGING_PREFIX: &str = ".staging-";
 
 /// How many numbers in a row a commit may lose to others before it gives up. With a lock that
 /// works it loses none.
@@ -27,8 +26,12 @@ const MAX_RACES: u32 = 64;
 /// Small writes to a staged file are gathered up to this many bytes.
 const BUFFER: usize = 64 * 1024;
 
-/// The link that people and scripts may follow.
-const LATEST_LINK: &str = "latest";
+/// Room that must be left beside a file whose length is known: for the manifest, directories, and
+/// what else is being written meanwhile.
+const SPARE: u64 = 256 * 1024;
+
+/// From this length on, room is reserved before a file is written. Smaller files are one write.
+const WORTH_RESERVING: u64 = 1024 * 1024;
 
 /// A generation that is being written. Nothing of it is visible until [`commit`](Self::commit);
 /// dropping it instead removes what was staged.
@@ -36,9 +39,14 @@ const LATEST_LINK: &str = "latest";
 #[must_use = "a transaction that is dropped leaves nothing behind"]
 pub struct Transaction {
     store: SymbolStore,
-    staging: TempDir,
+    staging: Staging,
     files: BTreeMap<String, FileEntry>,
     failed: bool,
+    /// The parent that the caller insists on, if it does.
+    expected: Option<Option<u64>>,
+    restored_from: Option<Parent>,
+    hashing: Duration,
+    staged_in: Duration,
 }
 
 /// A commit that succeeded: the generation is visible and survives a power cut.
@@ -52,14 +60,37 @@ pub struct Commit {
     pub lock_token: u64,
     /// How long that lock was waited for.
     pub lock_waited: Duration,
-    /// How long the commit itself took.
+    /// How long the commit itself took: all that happened under the lock.
     pub elapsed: Duration,
+    /// How long staging the files took, hashing included: what happened before the lock was taken.
+    pub staging: Duration,
+    /// How much of that went into hashing.
+    pub hashing: Duration,
 }
 
 impl Transaction {
     pub(crate) fn begin(store: SymbolStore) -> Result<Self, StoreError> {
-        let staging = durable::create_staging(store.dir(), STAGING_PREFIX)?;
-        Ok(Self { store, staging, files: BTreeMap::new(), failed: false })
+        let staging = Staging::create(store.vfs().clone(), store.dir())?;
+        Ok(Self {
+            store,
+            staging,
+            files: BTreeMap::new(),
+            failed: false,
+            expected: None,
+            restored_from: None,
+            hashing: Duration::ZERO,
+            staged_in: Duration::ZERO,
+        })
+    }
+
+    /// Insists that the newest intact generation, when this is committed, is `parent` (`None`: that
+    /// there is no generation). Without this, a commit goes on top of whatever is the newest.
+    pub fn on_top_of(self, parent: Option<u64>) -> Self {
+        Self { expected: Some(parent), ..self }
+    }
+
+    pub(crate) fn restoring(self, from: Parent) -> Self {
+        Self { restored_from: Some(from), ..self }
     }
 
     /// The symbol that this will be a generation of.
@@ -80,7 +111,7 @@ impl Transaction {
         meta: BTreeMap<String, String>,
     ) -> Result<(), StoreError> {
         let encoder = Encoder::new(tensors, &meta)?;
-        self.put_with(WEIGHTS_FILE, |out| encoder.write_to(out))
+        self.put_sized(WEIGHTS_FILE, Some(encoder.length()), |out| encoder.write_to(out)).map(drop)
     }
 
     /// Stages a value as pretty JSON.
@@ -99,7 +130,18 @@ impl Transaction {
     /// # Errors
     /// As [`put_with`](Self::put_with).
     pub fn put_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.put_with(name, |out| out.write_all(bytes))
+        let length = Some(bytes.len() as u64);
+        self.put_sized(name, length, |out| out.write_all(bytes)).map(drop)
+    }
+
+    /// Stages a copy of the file at `path`, of any size.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be read; otherwise as [`put_with`](Self::put_with).
+    pub fn put_file(&mut self, name: &str, path: &Path) -> Result<(), StoreError> {
+        let mut file = std::fs::File::open(path).at("open", path)?;
+        let length = file.metadata().at("look at", path)?.len();
+        self.copy(name, length, &mut file).map(drop)
     }
 
     /// Stages whatever `write` writes: content of any size, hashed on its way to the disk. When
@@ -107,23 +149,50 @@ impl Transaction {
     ///
     /// # Errors
     /// [`StoreError::InvalidName`] when the name is not a plain portable file name, is the
-    /// manifest's, or was used before; [`StoreError::Io`] when writing or syncing fails, after
-    /// which the transaction can no longer be committed ([`StoreError::Abandoned`]).
+    /// manifest's, or was used before; [`StoreError::NoSpace`] when the length is known beforehand
+    /// and there is no room for it; [`StoreError::Io`] when writing or syncing fails. After these
+    /// two the transaction can no longer be committed ([`StoreError::Abandoned`]).
     pub fn put_with(
         &mut self,
         name: &str,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), StoreError> {
+        self.put_sized(name, None, write).map(drop)
+    }
+
+    /// Stages what `from` holds, and describes it.
+    pub(crate) fn copy(
+        &mut self,
+        name: &str,
+        length: u64,
+        from: &mut dyn Read,
+    ) -> Result<FileEntry, StoreError> {
+        self.put_sized(name, Some(length), |out| copy(from, out))
+    }
+
+    fn put_sized(
+        &mut self,
+        name: &str,
+        length: Option<u64>,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<FileEntry, StoreError> {
         self.check_usable()?;
         if let Some(reason) = self.name_fault(name) {
             return Err(StoreError::InvalidName { name: name.to_owned(), reason });
         }
+        let started = Instant::now();
         // Until it is whole, also when `write` panics, the file spoils the transaction.
         self.failed = true;
-        let entry = stage(self.staging.path(), name, write)?;
+        let vfs = &**self.store.vfs();
+        if let Some(length) = length {
+            check_space(vfs, self.store.dir(), length)?;
+        }
+        let (entry, hashing) = stage(vfs, self.staging.path(), name, length, write)?;
         self.failed = false;
-        self.files.insert(name.to_owned(), entry);
-        Ok(())
+        self.files.insert(name.to_owned(), entry.clone());
+        self.hashing += hashing;
+        self.staged_in += started.elapsed();
+        Ok(entry)
     }
 
     /// Makes what was staged the symbol's next generation, in one step.
@@ -136,7 +205,8 @@ impl Transaction {
     /// - [`StoreError::WrongLock`] when the guard belongs to another symbol or store;
     /// - [`StoreError::Empty`], [`StoreError::Abandoned`] when there is nothing sound to commit;
     /// - [`StoreError::Fenced`] when a later holder of the lock has already committed;
-    /// - [`StoreError::Conflict`] when others took every number that was tried;
+    /// - [`StoreError::Conflict`] when [another parent](Self::on_top_of) was asked for;
+    /// - [`StoreError::Contended`] when others took every number that was tried;
     /// - [`StoreError::CommitUncertain`] when the generation is visible, but the sync that makes
     ///   it survive a power cut failed;
     /// - [`StoreError::Io`] when the operating system refuses.
@@ -151,10 +221,11 @@ impl Transaction {
                 return Ok(self.acknowledge(manifest, lock, started));
             }
             taken = manifest.generation;
+            self.store.metrics().conflict(&manifest.symbol);
             tracing::warn!(symbol = %manifest.symbol, taken, "the number is taken; trying the next");
         }
         let symbol = self.symbol().clone();
-        Err(StoreError::Conflict { symbol, generation: taken, attempts: MAX_RACES })
+        Err(StoreError::Contended { symbol, generation: taken, attempts: MAX_RACES })
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
@@ -194,6 +265,12 @@ impl Transaction {
             let (generation, found) = (newest.generation, newest.fencing_token);
             return Err(StoreError::Fenced { symbol, generation, found, token: lock.token() });
         }
+        let found = head.manifest.as_ref().map(|newest| newest.generation);
+        if let Some(expected) = self.expected
+            && expected != found
+        {
+            return Err(StoreError::Conflict { symbol, expected, found });
+        }
         let parent =
             |newest: Manifest| Parent { generation: newest.generation, manifest_hash: newest.hash };
         Ok(Manifest {
@@ -201,9 +278,10 @@ impl Transaction {
             symbol,
             generation: head.generation.max(taken).saturating_add(1),
             parent: head.manifest.map(parent),
+            restored_from: self.restored_from.clone(),
             files: self.files.values().cloned().collect(),
             fencing_token: lock.token(),
-            nonce: self.nonce(),
+            nonce: self.staging.nonce().to_owned(),
             writer: Writer::current().clone(),
             created_at: Timestamp::now(),
             hash: Digest::ZERO,
@@ -212,38 +290,43 @@ impl Transaction {
 
     /// Writes and syncs the manifest, then the staging directory with all its names.
     fn stage_manifest(&self, manifest: &mut Manifest, again: bool) -> Result<Vec<u8>, StoreError> {
-        let staging = self.staging.path();
+        let (vfs, staging) = (&**self.store.vfs(), self.staging.path());
         let bytes = manifest
             .seal()
             .map_err(|source| StoreError::Encode { what: MANIFEST_FILE.to_owned(), source })?;
         if again {
-            durable::remove_staged(&staging.join(MANIFEST_FILE))?;
+            let path = staging.join(MANIFEST_FILE);
+            vfs.remove_file(&path).at("remove", &path)?;
         }
-        stage(staging, MANIFEST_FILE, |out| out.write_all(&bytes))?;
-        durable::sync_dir(staging)?;
+        stage(vfs, staging, MANIFEST_FILE, None, |out| out.write_all(&bytes))?;
+        durable::sync_dir(vfs, staging)?;
         Ok(bytes)
     }
 
     /// The commit proper. False when the number was taken by another writer.
     fn publish(&mut self, manifest: &Manifest, bytes: &[u8]) -> Result<bool, StoreError> {
         let Manifest { symbol, generation, .. } = manifest;
+        let vfs = self.store.vfs().clone();
         let target = self.store.generation_dir(*generation);
         // A network file system may lose the reply to a rename that it has done, repeat it, and
         // then report that the name is taken, or that there is nothing left to rename. The
         // manifest there, with our nonce in it, tells.
-        let ours = || std::fs::read(target.join(MANIFEST_FILE)).is_ok_and(|there| there == bytes);
-        match durable::rename_new(self.staging.path(), &target) {
+        let ours =
+            || durable::read(&*vfs, &target.join(MANIFEST_FILE)).is_ok_and(|there| there == bytes);
+        match vfs.rename_new(self.staging.path(), &target) {
             Ok(true) => {}
             Ok(false) if ours() => {}
             Ok(false) => return Ok(false),
             Err(_) if ours() => {}
             Err(error) => return Err(error).at("rename the staging directory to", &target),
         }
-        self.staging.disable_cleanup(true);
-        durable::sync_dir(self.store.dir()).map_err(|error| StoreError::CommitUncertain {
-            symbol: symbol.clone(),
-            generation: *generation,
-            source: Box::new(error),
+        self.staging.keep();
+        durable::sync_dir(&*vfs, self.store.dir()).map_err(|error| {
+            StoreError::CommitUncertain {
+                symbol: symbol.clone(),
+                generation: *generation,
+                source: Box::new(error),
+            }
         })?;
         Ok(true)
     }
@@ -251,34 +334,54 @@ impl Transaction {
     /// Reports the success, after pointing `latest` to the new generation.
     fn acknowledge(&self, manifest: Manifest, lock: &SymbolLock, started: Instant) -> Commit {
         let Manifest { symbol, generation, .. } = &manifest;
-        let link = self.store.dir().join(LATEST_LINK);
-        if let Err(error) = durable::replace_link(&link, &generation::dir_name(*generation)) {
+        let (vfs, dir) = (&**self.store.vfs(), self.store.dir());
+        let (link, target) = (dir.join(LATEST_LINK), generation::dir_name(*generation));
+        let temporary = staging::temporary_link(dir);
+        if let Err(error) = durable::replace_link(vfs, &temporary, &link, &target) {
             tracing::warn!(%symbol, generation, %error, "cannot refresh the link to the newest");
         }
-        let elapsed = started.elapsed();
-        tracing::debug!(%symbol, generation, bytes = manifest.total_length(), ?elapsed, "committed");
-        Commit {
+        let commit = Commit {
             generation: *generation,
             lock_token: lock.token(),
             lock_waited: lock.waited(),
-            elapsed,
+            elapsed: started.elapsed(),
+            staging: self.staged_in,
+            hashing: self.hashing,
             manifest,
-        }
-    }
-
-    fn nonce(&self) -> String {
-        let name = self.staging.path().file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix(STAGING_PREFIX).unwrap_or(&name).to_owned()
+        };
+        let Manifest { symbol, generation, .. } = &commit.manifest;
+        self.store.metrics().committed(symbol, &commit);
+        let (bytes, elapsed) = (commit.manifest.total_length(), commit.elapsed);
+        tracing::debug!(%symbol, generation, bytes, ?elapsed, "committed");
+        commit
     }
 }
 
-/// Writes a new file into the staging directory, hashing it on the way, and syncs it.
-fn stage(
+/// Refuses to begin writing what cannot fit. Where the free space is unknown, writing will tell.
+fn check_space(vfs: &dyn Vfs, dir: &Path, length: u64) -> Result<(), StoreError> {
+    let needed = length.saturating_add(SPARE);
+    match vfs.describe(dir).ok().and_then(|system| system.available) {
+        Some(available) if available < needed => {
+            Err(StoreError::NoSpace { path: dir.to_owned(), needed, available })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a new file into the staging directory, hashing it on the way, and syncs it. Also tells
+/// how long the hashing took.
+pub(crate) fn stage(
+    vfs: &dyn Vfs,
     staging: &Path,
     name: &str,
+    length: Option<u64>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<FileEntry, StoreError> {
-    let mut out = BufWriter::with_capacity(BUFFER, StagedFile::create(staging.join(name))?);
+) -> Result<(FileEntry, Duration), StoreError> {
+    let file = StagedFile::create(vfs, staging.join(name))?;
+    if let Some(length) = length.filter(|&length| length >= WORTH_RESERVING) {
+        file.reserve(length)?;
+    }
+    let mut out = BufWriter::with_capacity(BUFFER, file);
     let written = write(&mut out).and_then(|()| out.flush());
     written.at("write", out.get_ref().path())?;
     let (file, _) = out.into_parts();

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::manifest::MANIFEST_FILE;
-use crate::symbol_store::SymbolStore;
-use crate::{Fault, Manifest, Parent, Problem, StoreError};
+use crate::symbol_store::{LATEST_LINK, SymbolStore};
+use crate::{Fault, Manifest, Parent, Problem, StoreError, generation};
 
 /// The result of checking all generations of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,16 +47,24 @@ impl SymbolStore {
     /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
     /// here but a fault in the report.
     pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
+        let hinted = self.hinted();
         let generations = self.generations()?;
+        let missing = hinted.filter(|hinted| generations.last() < Some(hinted));
+        let collected = self.collected_below();
         let checked: Vec<Option<Checked>> = generations
             .into_par_iter()
             .map(|generation| check(self, generation))
             .collect::<Result<_, _>>()?;
         let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
         for at in 0..checked.len() {
-            let fault = chain_fault(&checked[..at], &checked[at]);
+            let fault = chain_fault(&checked[..at], &checked[at], collected);
             checked[at].faults.extend(fault);
         }
+        let lost = missing.map(|generation| Fault {
+            generation,
+            file: MANIFEST_FILE.to_owned(),
+            problem: Problem::Missing,
+        });
         Ok(SymbolReport {
             symbol: self.symbol().clone(),
             generations: checked.iter().map(|one| one.generation).collect(),
@@ -65,8 +73,15 @@ impl SymbolStore {
                 .filter_map(|one| one.manifest.as_ref())
                 .map(Manifest::total_length)
                 .sum(),
-            faults: checked.into_iter().flat_map(|one| one.faults).collect(),
+            faults: checked.into_iter().flat_map(|one| one.faults).chain(lost).collect(),
         })
+    }
+
+    /// The generation that the link to the newest names. It is made only after the generation, so
+    /// if there is none of that number or above, it was lost.
+    fn hinted(&self) -> Option<u64> {
+        let target = self.vfs().read_link(&self.dir().join(LATEST_LINK)).ok()?;
+        generation::from_dir_name(target.to_str()?)
     }
 }
 
@@ -83,14 +98,15 @@ fn check(store: &SymbolStore, generation: u64) -> Result<Option<Checked>, StoreE
 
 /// Checks that `this` was committed on top of the newest generation that was intact before it.
 ///
-/// A parent that was removed is in order when it was older than everything that is left.
-fn chain_fault(earlier: &[Checked], this: &Checked) -> Option<Fault> {
+/// A parent that was removed is in order when it was older than everything that is left, or when
+/// it is below `collected`: a crash may have brought some older one back.
+fn chain_fault(earlier: &[Checked], this: &Checked, collected: u64) -> Option<Fault> {
     let manifest = this.manifest.as_ref()?;
     let intact = earlier.iter().rev().find_map(|one| one.manifest.as_ref());
     let found = match (&manifest.parent, intact) {
         (None, None) => return None,
         (None, Some(before)) => format!("generation {} precedes it", before.generation),
-        (Some(parent), _) => wrong_parent(parent, intact, earlier, this.generation)?,
+        (Some(parent), _) => wrong_parent(parent, intact, earlier, this.generation, collected)?,
     };
     let recorded = manifest.parent.as_ref().map_or_else(|| "none".to_owned(), describe);
     let problem = Problem::Parent { recorded, found };
@@ -102,6 +118,7 @@ fn wrong_parent(
     intact: Option<&Manifest>,
     earlier: &[Checked],
     generation: u64,
+    collected: u64,
 ) -> Option<String> {
     if parent.generation >= generation {
         return Some("a parent comes before its child".to_owned());
@@ -117,7 +134,7 @@ fn wrong_parent(
         _ => {
             let first = earlier.first().map_or(u64::MAX, |one| one.generation);
             let damaged = earlier.iter().any(|one| one.generation == parent.generation);
-            let gone = !damaged && parent.generation >= first;
+            let gone = !damaged && parent.generation >= first.max(collected);
             gone.then(|| "that generation is missing".to_owned())
         }
     }

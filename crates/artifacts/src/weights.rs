@@ -62,6 +62,12 @@ impl<'a> Encoder<'a> {
         Ok(Self { header, data: sorted.into_values().map(|(_, data)| data).collect() })
     }
 
+    /// The length of the file, in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        let data: usize = self.data.iter().map(|data| size_of_val(*data)).sum();
+        (size_of::<u64>() + self.header.len() + data) as u64
+    }
+
     /// Writes the file.
     pub(crate) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&(self.header.len() as u64).to_le_bytes())?;
@@ -123,6 +129,7 @@ mod tests {
     fn written(encoder: &Encoder<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
         encoder.write_to(&mut bytes).unwrap();
+        assert_eq!(encoder.length(), bytes.len() as u64);
         bytes
     }
 

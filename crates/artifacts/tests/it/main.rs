@@ -5,6 +5,7 @@ mod commit;
 mod concurrency;
 mod damage;
 mod durable;
+mod history;
 mod lock;
 mod model;
 mod processes;

@@ -1,0 +1,202 @@
+//! Collecting old generations.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mambafleet_protocol::Symbol;
+use serde::{Deserialize, Serialize};
+
+use crate::error::IoContext;
+use crate::staging::{self, Leftover, LeftoverState};
+use crate::symbol_store::SymbolStore;
+use crate::{StoreError, durable, reader};
+
+/// Notes up to which number generations were collected.
+const COLLECTED_FILE: &str = ".collected.json";
+
+/// Which generations are worth keeping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// How many of the newest intact generations to keep.
+    pub keep: NonZeroUsize,
+    /// Keep those younger than this too: somebody may just be about to read one.
+    pub min_age: Duration,
+}
+
+/// What a collection removed, or would remove.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Collected {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The generations removed, ascending.
+    pub removed: Vec<Removed>,
+    /// The generations left, ascending.
+    pub kept: Vec<u64>,
+    /// What writers left unfinished: the dead ones' was removed, the others' was not.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// A generation that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Its number.
+    pub generation: u64,
+    /// The length of its files, in bytes; zero when its manifest was damaged.
+    pub bytes: u64,
+    /// When it was committed; unknown when its manifest was damaged.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Collected {
+    /// The length of what was removed, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.removed.iter().map(|removed| removed.bytes).sum()
+    }
+}
+
+/// The content of the note: evidence that a generation is missing on purpose.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    /// All generations below this one were collected, or were about to be.
+    below: u64,
+    at: Timestamp,
+}
+
+impl SymbolStore {
+    /// Removes old generations, and what dead writers left unfinished. With `dry_run` it only says
+    /// what it would remove.
+    ///
+    /// The newest [`keep`](Retention::keep) generations *that verify* stay, and so does everything
+    /// newer than the oldest of them: damaged generations never push out intact ones. Only the
+    /// oldest generations without a gap are removed, so that history has a beginning and no holes.
+    /// Readers that have opened a generation can read it to its end.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the operating system refuses. Generations that were removed before
+    /// that stay removed; every other one stays whole.
+    pub fn gc(&self, retention: &Retention, dry_run: bool) -> Result<Collected, StoreError> {
+        let generations = self.generations()?;
+        let removed = self.superfluous(&generations, retention)?;
+        if !dry_run {
+            self.remove(&removed)?;
+        }
+        let gone = |generation: &u64| removed.iter().any(|one| one.generation == *generation);
+        let kept = generations.into_iter().filter(|generation| !gone(generation)).collect();
+        let leftovers = self.leftovers(dry_run)?;
+        Ok(Collected { symbol: self.symbol().clone(), removed, kept, leftovers })
+    }
+
+    /// The oldest generations that need not be kept.
+    fn superfluous(
+        &self,
+        generations: &[u64],
+        retention: &Retention,
+    ) -> Result<Vec<Removed>, StoreError> {
+        let mut intact = 0;
+        let mut candidates = generations.len();
+        while candidates > 0 && intact < retention.keep.get() {
+            candidates -= 1;
+            match self.verify(generations[candidates]) {
+                Ok(_) => intact += 1,
+                Err(StoreError::NotFound { .. } | StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if intact < retention.keep.get() {
+            return Ok(Vec::new());
+        }
+        let now = Timestamp::now();
+        let old = |removed: &Removed| {
+            let age = removed.created_at.map(|created| now.duration_since(created));
+            age.is_none_or(|age| Duration::try_from(age).is_ok_and(|age| age >= retention.min_age))
+        };
+        let mut superfluous = Vec::new();
+        for &generation in &generations[..candidates] {
+            match self.describe(generation)? {
+                Some(removed) if old(&removed) => superfluous.push(removed),
+                Some(_) => break,
+                None => {}
+            }
+        }
+        // Of a damaged generation the age is unknown; it is older than the next whose age is known.
+        while superfluous.last().is_some_and(|last| last.created_at.is_none()) {
+            superfluous.pop();
+        }
+        Ok(superfluous)
+    }
+
+    /// `None` when it is gone by now.
+    fn describe(&self, generation: u64) -> Result<Option<Removed>, StoreError> {
+        let (bytes, created_at) = match self.manifest(generation) {
+            Ok(Ok(manifest)) => (manifest.total_length(), Some(manifest.created_at)),
+            Ok(Err(_damaged)) => (0, None),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Some(Removed { generation, bytes, created_at }))
+    }
+
+    /// Notes what is about to go, takes the generations' names away, and only then their files. A
+    /// crash between may bring some of the names back, in any combination, but never a generation
+    /// with half its files.
+    fn remove(&self, removed: &[Removed]) -> Result<(), StoreError> {
+        let Some(last) = removed.last() else { return Ok(()) };
+        let (vfs, dir) = (&**self.vfs(), self.dir());
+        let note = Note { below: last.generation.saturating_add(1), at: Timestamp::now() };
+        if self.collected_below() < note.below {
+            durable::atomic_write_json_in(vfs, &dir.join(COLLECTED_FILE), &note)?;
+        }
+        let mut trash = Vec::new();
+        let mut result = Ok(());
+        for Removed { generation, .. } in removed {
+            let (from, to) = (self.generation_dir(*generation), staging::trash_path(dir));
+            match vfs.rename(&from, &to) {
+                Ok(()) => trash.push(to),
+                // Another collector was quicker.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    result = Err(error).at("remove", &from);
+                    break;
+                }
+            }
+        }
+        if !trash.is_empty() {
+            durable::sync_dir(vfs, dir)?;
+        }
+        for path in &trash {
+            durable::remove_tree(vfs, path).at("remove", path)?;
+        }
+        result
+    }
+
+    /// The generations below this number are missing on purpose, if they are missing.
+    pub(crate) fn collected_below(&self) -> u64 {
+        let read = durable::read(&**self.vfs(), &self.dir().join(COLLECTED_FILE));
+        let note = read.ok().and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
+        note.map_or(0, |note| note.below)
+    }
+
+    fn leftovers(&self, dry_run: bool) -> Result<Vec<Leftover>, StoreError> {
+        let (vfs, dir): (_, &Path) = (&**self.vfs(), self.dir());
+        let leftovers = staging::leftovers(vfs, dir, self.is_local()).at("list", dir)?;
+        if !dry_run {
+            for leftover in leftovers.iter().filter(|one| one.state == LeftoverState::Dead) {
+                staging::remove(vfs, dir, leftover).at("remove", &dir.join(&leftover.name))?;
+            }
+        }
+        Ok(leftovers)
+    }
+
+    /// The manifest of a generation, or what is wrong with it.
+    pub(crate) fn manifest(
+        &self,
+        generation: u64,
+    ) -> Result<Result<crate::Manifest, crate::Fault>, StoreError> {
+        let dir = self.generation_dir(generation);
+        reader::read_manifest(&**self.vfs(), &dir, self.symbol(), generation)
+    }
+}

@@ -1,0 +1,94 @@
+//! Who holds a lock: a note beside it, for diagnostics and for the patience of those who wait.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Writer;
+use crate::manifest::encode_json;
+use crate::vfs::Vfs;
+
+/// How much one more hold weighs in the average of how long holds last.
+const WEIGHT: f64 = 0.2;
+
+/// Who took a lock last. Exclusion does not rest on it: it is a note that may be lost or torn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub writer: Writer,
+    /// When it got the lock.
+    pub since: Timestamp,
+    /// The fencing token it drew.
+    pub token: u64,
+    /// When it last said that it is making progress, if it did.
+    #[serde(default)]
+    pub beat: Option<Timestamp>,
+    /// When it let go, if it has.
+    #[serde(default)]
+    pub released: Option<Timestamp>,
+    /// How long a hold of this lock lasts, in milliseconds: an exponentially weighted average over
+    /// the holds that ended in order.
+    #[serde(default)]
+    pub typical_hold_ms: Option<f64>,
+}
+
+impl Holder {
+    /// The present process, from now on.
+    pub(crate) fn begin(token: u64, before: Option<&Self>) -> Self {
+        Self {
+            writer: Writer::current().clone(),
+            since: Timestamp::now(),
+            token,
+            beat: None,
+            released: None,
+            typical_hold_ms: before.and_then(|before| before.typical_hold_ms),
+        }
+    }
+
+    /// The hold is over, after `held`.
+    pub(crate) fn end(&mut self, held: Duration) {
+        let held = 1e3 * held.as_secs_f64();
+        let average = |before: f64| before + WEIGHT * (held - before);
+        self.typical_hold_ms = Some(self.typical_hold_ms.map_or(held, average));
+        self.released = Some(Timestamp::now());
+    }
+
+    /// How long a hold of this lock usually lasts.
+    pub(crate) fn typical_hold(&self) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.typical_hold_ms? / 1e3).ok()
+    }
+
+    /// The last holder, when the note tells; it may be missing, torn or from another version.
+    pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> Option<Self> {
+        serde_json::from_slice(&crate::durable::read(vfs, path).ok()?).ok()
+    }
+
+    /// Best effort: nothing may fail because its diagnostics cannot be written.
+    pub(crate) fn record(&self, vfs: &dyn Vfs, path: &Path) {
+        let written = encode_json(self)
+            .map_err(std::io::Error::from)
+            .and_then(|bytes| vfs.overwrite(path, &bytes));
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "cannot record the holder of the lock");
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { writer, since, beat, released, .. } = self;
+        match released {
+            // Whoever holds it now has not said so yet.
+            Some(released) => {
+                write!(f, "an unknown process (the last known, {writer}, let go at {released:.0})")
+            }
+            None => {
+                write!(f, "{writer} since {since:.0}")?;
+                beat.map_or(Ok(()), |beat| write!(f, ", last heard of at {beat:.0}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The file system as the store sees it: the one seam through which everything passes.
+//!
+//! [`RealVfs`] is the operating system. Tests put others in its place, which record what is done,
+//! or fail on demand: see [`StoreOptions::vfs`](crate::StoreOptions::vfs). An implementation must
+//! keep the promises of each operation; the store's own promises rest on them.
+#![expect(clippy::disallowed_methods, reason = "this module owns the operations banned elsewhere")]
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// What a name in a directory stands for; links are not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A link, a pipe, a device.
+    Other,
+}
+
+impl From<fs::FileType> for FileKind {
+    fn from(kind: fs::FileType) -> Self {
+        if kind.is_file() {
+            Self::File
+        } else if kind.is_dir() {
+            Self::Directory
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// What is known of the file system that holds a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FileSystem {
+    /// How many bytes this user may still write, where the system tells.
+    pub available: Option<u64>,
+    /// Its name, when other machines may have it mounted too.
+    pub network: Option<&'static str>,
+}
+
+/// An open file.
+pub trait VfsFile: Read + Write + Send {
+    /// Makes the content survive a power cut; the file's name may still be forgotten.
+    ///
+    /// # Errors
+    /// Those of the operating system; what was written must then be taken for lost.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The length of the content in bytes.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reserves room for `length` bytes, where that is possible, without changing the content.
+    ///
+    /// # Errors
+    /// Those of the operating system: there is not enough room.
+    fn reserve(&self, length: u64) -> io::Result<()>;
+}
+
+/// The operations of a file system that the store needs.
+///
+/// Where nothing else is said, errors are those of the operating system.
+#[expect(clippy::missing_errors_doc, reason = "said once, above, for all of them")]
+pub trait Vfs: fmt::Debug + Send + Sync {
+    /// The names in a directory, in any order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, FileKind)>>;
+
+    /// What `path` is; a link is not followed.
+    fn kind(&self, path: &Path) -> io::Result<FileKind>;
+
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
+
+    /// Describes the file system that holds `dir`.
+    fn describe(&self, dir: &Path) -> io::Result<FileSystem>;
+
+    /// Creates a directory, which must not exist.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates a file, which must not exist, for writing.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
+
+    /// Opens a file to be locked, creating it where it is missing. Its content is left alone.
+    fn lock_file(&self, path: &Path) -> io::Result<File>;
+
+    /// Replaces the content of a small file in place, creating it where it is missing. Nothing is
+    /// synced and nothing is atomic: this is for hints.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Gives the directory `from` the name `to` in the same directory, in one step, and returns
+    /// true; when `to` is taken, changes nothing and returns false.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<bool>;
+
+    /// Gives `from` the name `to` in the same directory, in one step, whatever was called so.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Creates a symbolic link, which must not exist; does nothing where links need a privilege.
+    fn symlink(&self, target: &str, link: &Path) -> io::Result<()>;
+
+    /// Where a symbolic link points to.
+    fn read_link(&self, link: &Path) -> io::Result<OsString>;
+
+    /// Removes a file or a link.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory survive a power cut. Where directories cannot be synced, the
+    /// file system journals names by itself.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// The operating system's file systems.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealVfs;
+
+impl VfsFile for File {
+    fn sync(&self) -> io::Result<()> {
+        self.sync_all()
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(self, FallocateFlags::KEEP_SIZE, 0, length) {
+            Err(Errno::NOSPC) => Err(Errno::NOSPC.into()),
+            Err(Errno::DQUOT) => Err(Errno::DQUOT.into()),
+            // The file system knows no reservation: then writing itself will tell.
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&self, _length: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Vfs for RealVfs {
+    fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
+        fs::read_dir(dir)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok((entry.file_name(), entry.file_type()?.into()))
+            })
+            .collect()
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
+        Ok(fs::symlink_metadata(path)?.file_type().into())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn describe(&self, dir: &Path) -> io::Result<FileSystem> {
+        Ok(FileSystem { available: Some(fs4::available_space(dir)?), network: network(dir)? })
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?))
+    }
+
+    fn lock_file(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.lock_file(path)?;
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        match rename_exclusively(from, to) {
+            Ok(()) => Ok(true),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    #[cfg(unix)]
+    fn symlink(&self, target: &str, link: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, link)
+    }
+
+    #[cfg(not(unix))]
+    fn symlink(&self, _target: &str, _link: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read_link(&self, link: &Path) -> io::Result<OsString> {
+        Ok(fs::read_link(link)?.into_os_string())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The file system or the kernel does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => rename_non_empty(from, to),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
+    rename_non_empty(from, to)
+}
+
+/// A plain rename of a directory refuses a target that is a file or a directory with content, and
+/// a generation always has content, so this too is exclusive.
+fn rename_non_empty(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory)
+}
+
+/// The name of the file system that holds `dir`, when it is one that several machines share. The
+/// numbers are those of statfs(2).
+#[cfg(target_os = "linux")]
+fn network(dir: &Path) -> io::Result<Option<&'static str>> {
+    // The kernel's numbers are 32 bits wide, whatever the field's type.
+    let magic = rustix::fs::statfs(dir)?.f_type as u32;
+    Ok(match magic {
+        0x0000_6969 => Some("NFS"),
+        0x0000_517B | 0xFF53_4D42 | 0xFE53_4D42 => Some("SMB"),
+        0x00C3_6400 => Some("Ceph"),
+        0x0BD0_0BD0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        0x7461_636F => Some("OCFS2"),
+        0x0116_1970 => Some("GFS2"),
+        0x0102_1997 => Some("9P"),
+        0x5346_414F | 0x6B41_4653 => Some("AFS"),
+        0x7375_7245 => Some("Coda"),
+        0x1983_0326 => Some("BeeGFS"),
+        0x6573_5546 => Some("FUSE"),
+        _ => None,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn network(_dir: &Path) -> io::Result<Option<&'static str>> {
+    Ok(None)
+}
