@@ -165,9 +165,15 @@ impl<'a> Lab<'a> {
             let before = marks.iter().take_while(|(at, _)| *at < state.happened);
             before.for_each(|(_, mark)| promises.note(mark));
             let faults = self.check_state(log, &state, &mut image, &promises)?;
-            let sets = usize::from(!state.pieces.is_empty() || log[..applied].is_empty());
-            report.add("random sets", sets as u64);
-            let what = format!("seed {seed}, {} entries and {:?}", state.settled, state.pieces);
+            let kind = if state.pieces.is_empty() { "in order" } else { "random sets" };
+            report.add(kind, 1);
+            for kind in ["lost", "torn", "mixed"] {
+                let is_kind = |fault: &String| fault.contains(kind);
+                report.add(kind, u64::from(faults.iter().any(is_kind)));
+            }
+            let (entries, pieces) = (state.settled, state.pieces.len());
+            let what =
+                format!("seed {seed}, after {entries} entries and {pieces} unflushed writes");
             report.count(&what, &faults);
             if report.cases >= self.options.states {
                 break;

@@ -100,7 +100,8 @@ pub fn table(reports: &[Report]) -> String {
     }
     text.push('\n');
     for Report { stage, subject, details, .. } in reports {
-        let details: Vec<String> = details.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        let details = details.iter().filter(|(_, n)| **n > 0);
+        let details: Vec<String> = details.map(|(name, n)| format!("{n} {name}")).collect();
         let _ = writeln!(text, "{stage} {subject}: {}", details.join(", "));
     }
     for report in reports {
