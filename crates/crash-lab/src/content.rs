@@ -27,7 +27,8 @@ impl Record {
 /// From a few hundred bytes to some 24 KB, so that a file takes one block or several.
 fn weights(id: u64) -> Vec<f32> {
     let length = 50 + id * 131 % 6000;
-    (0..length).map(|at| (id * 1009 + at) as f32).collect()
+    // Below 2^24, so that each is a float of its own.
+    (0..length).map(|at| ((id * 10_007 + at) % 16_000_000) as f32).collect()
 }
 
 /// Stages the files that `id` stands for.

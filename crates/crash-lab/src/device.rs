@@ -59,7 +59,7 @@ impl FileSystem {
             // Nothing is left for later: no writes but those of the workload.
             Self::Ext4 => {
                 let now = "lazy_itable_init=0,lazy_journal_init=0";
-                run("mkfs.ext4", &["-q", "-F", "-N", "1024", "-E", now, &path])
+                run("mkfs.ext4", &["-q", "-F", "-N", "8192", "-E", now, &path])
             }
             Self::Xfs => run("mkfs.xfs", &["-q", "-f", &path]),
             Self::Btrfs => run("mkfs.btrfs", &["-q", "-f", &path]),

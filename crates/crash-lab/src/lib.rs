@@ -22,6 +22,11 @@
 //! moment is there and whole, nothing visible is torn or mixed, and another generation can be
 //! committed on top.
 //!
+//! # Failing disks and NFS
+//!
+//! [`flakey`] runs the workload on a disk that begins to drop or refuse writes, and [`network`] on
+//! two mounts of one NFS export, each with a cache of its own.
+//!
 //! # That the lab finds something
 //!
 //! [`broken`] holds two writers that look right and are not. The lab must find bad states of both.
@@ -33,9 +38,12 @@ pub mod content;
 #[cfg(target_os = "linux")]
 pub mod device;
 mod error;
+#[cfg(target_os = "linux")]
+pub mod flakey;
 pub mod image;
 pub mod log;
 pub mod marks;
+pub mod network;
 pub mod plan;
 #[cfg(target_os = "linux")]
 pub mod states;

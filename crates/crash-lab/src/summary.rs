@@ -28,6 +28,9 @@ pub struct Report {
     pub must_fail: bool,
     /// Other numbers worth knowing.
     pub details: BTreeMap<String, u64>,
+    /// Other things worth knowing.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Some of what was wrong.
     pub examples: Vec<String>,
     /// How long it took, in seconds.
@@ -102,7 +105,12 @@ pub fn table(reports: &[Report]) -> String {
     for Report { stage, subject, details, .. } in reports {
         let details = details.iter().filter(|(_, n)| **n > 0);
         let details: Vec<String> = details.map(|(name, n)| format!("{n} {name}")).collect();
-        let _ = writeln!(text, "{stage} {subject}: {}", details.join(", "));
+        if !details.is_empty() {
+            let _ = writeln!(text, "{stage} {subject}: {}", details.join(", "));
+        }
+    }
+    for Report { stage, subject, notes, .. } in reports {
+        notes.iter().for_each(|note| text.push_str(&format!("{stage} {subject}: {note}\n")));
     }
     for report in reports {
         for example in report.examples.iter().take(if report.must_fail { 1 } else { EXAMPLES }) {

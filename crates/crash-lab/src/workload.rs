@@ -10,6 +10,7 @@ use mambafleet_artifacts::{Store, StoreError, SymbolStore, Wait};
 use mambafleet_protocol::Symbol;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::check::describe;
 use crate::marks::Mark;
@@ -18,8 +19,8 @@ use crate::{LabError, content};
 /// The symbols written to; one whose directory name is escaped is among them.
 pub const SYMBOLS: [&str; 4] = ["AAPL", "MSFT", "^GSPC", "BTC/USD"];
 
-/// Ids of one writer are below those of the next by this much.
-const IDS_PER_WRITER: u64 = 100_000;
+/// How many ids a workload may use, whose seed decides where they begin.
+const IDS: u64 = 100_000;
 
 /// Puts a mark on record. When it returns, the mark stands.
 pub type Recorder<'a> = &'a (dyn Fn(&Mark) -> Result<(), LabError> + Sync);
@@ -38,7 +39,7 @@ pub struct Workload {
 }
 
 /// What became of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// Commits that were acknowledged.
     pub acknowledged: u64,
@@ -109,7 +110,7 @@ impl Writer<'_> {
             else {
                 break;
             };
-            let id = workload.seed % 1000 + self.number * IDS_PER_WRITER + turn * 1000;
+            let id = workload.seed % 1000 * IDS + turn * workload.writers + self.number;
             // Some give up with everything staged.
             let give_up = random.random_bool(0.1);
             match commit(symbol, id, give_up) {
