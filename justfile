@@ -60,3 +60,7 @@ real DATA:
 # hour in virtual machines; installs what it needs. `just crash-lab --list` names the stages.
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
+
+# What saving, locking and reading cost: criterion's figures, then a table.
+bench-artifacts *ARGS:
+    cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}

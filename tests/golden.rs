@@ -7,6 +7,7 @@ fn help() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.run("--help").expect(0).stdout);
     insta::assert_snapshot!("help-train", sandbox.run("train --help").expect(0).stdout);
+    insta::assert_snapshot!("help-stress", sandbox.run("stress --help").expect(0).stdout);
 }
 
 #[test]

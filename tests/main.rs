@@ -15,5 +15,6 @@ mod data;
 mod faults;
 mod golden;
 mod python;
+mod stress;
 mod support;
 mod training;

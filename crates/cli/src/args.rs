@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
@@ -73,6 +76,9 @@ pub(crate) enum Command {
     },
     /// Forecast from the newest bars with the newest generations
     Predict(PredictArgs),
+    /// Test the store under contention, beside the naive way of saving
+    #[command(after_help = STRESS_HELP)]
+    Stress(StressArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -82,6 +88,9 @@ pub(crate) enum Command {
     /// Be a worker process: jobs on standard input, events on standard output
     #[command(hide = true)]
     Worker,
+    /// Be a process of the contention test
+    #[command(hide = true)]
+    StressMember,
 }
 
 /// Which symbols.
@@ -135,6 +144,85 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct StressArgs {
+    /// Processes that save
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one)]
+    pub(crate) workers: NonZeroU32,
+    /// Sets that each of them saves
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one)]
+    pub(crate) iterations: NonZeroU32,
+    /// Symbols that they share
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) symbols: NonZeroU32,
+    /// Size of the weights in each set, such as 300KB, 10MB or 2GiB
+    #[arg(long, value_name = "SIZE", default_value = "300KB", value_parser = set_size)]
+    pub(crate) bytes: usize,
+    /// Processes that read all the while, each some hundred times per second
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) readers: u32,
+    /// Put the naive way under the same load: open, truncate, write, no lock
+    #[arg(long = "unsafe")]
+    pub(crate) in_place: bool,
+    /// Compare with the naive way and with three renames that are as durable as the store; measure
+    /// what one commit costs in each way
+    #[arg(long)]
+    pub(crate) compare: bool,
+    /// Where to make the directory to work in [default: beside the configured store]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Longest wait for a symbol's lock
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
+    /// Break each way off after this time
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub(crate) deadline: Duration,
+}
+
+/// The largest set: larger ones test the disk, not the store.
+const MAX_SET: u64 = 4 << 30;
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    let expected = || "expected a whole number from 1, such as 10".to_owned();
+    text.parse().map_err(|_| expected())
+}
+
+fn set_size(text: &str) -> Result<usize, String> {
+    let size = parse_size(text)?;
+    if (1..=MAX_SET).contains(&size) {
+        return usize::try_from(size).map_err(|error| error.to_string());
+    }
+    Err("expected a size from 1B to 4GiB".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a duration with its unit, such as 90s or 20m".to_owned();
+    parse_duration(text).ok_or_else(expected)
+}
+
+/// What the help says about `stress` beyond its options.
+const STRESS_HELP: &str = "\
+Real processes save sets of three files to one store and read them at once, in a temporary
+directory that is removed in the end unless the store turns out damaged; never in the store itself.
+Afterwards every generation is verified: hashes, JSON, and that its files are one writer's own.
+The disk needs room for workers x iterations sets.
+
+  torn reads     a file was cut short, undecodable, or held what nobody wrote
+  mixed reads    each file was whole, but they were different writers'
+  corrupt files  files in the end that are not what any one writer wrote
+  ideal wait     (workers / symbols - 1) x the mean time that the lock is held: what a worker waits
+                 that finds all others of its symbol in front of it and is then served in turn
+
+Exit codes:
+    0  nothing went wrong with the store
+    2  wrong usage
+    3  saves or reads failed, or a process died or was killed at the deadline
+    5  saves gave up waiting for the lock, and nothing else went wrong
+    6  the store tore, mixed, corrupted or lost something
+  130  interrupted (SIGINT)
+  143  terminated (SIGTERM)
+What goes wrong with the other ways changes no exit code.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

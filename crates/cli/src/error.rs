@@ -4,6 +4,7 @@ use mambafleet_artifacts::StoreError;
 use mambafleet_dataset::DataError;
 use mambafleet_orchestrator::RunError;
 use mambafleet_protocol::{InvalidRunId, InvalidSymbol, cause_chain};
+use mambafleet_stress::StressError;
 use mambafleet_worker::{ForecastError, ServeError};
 
 use crate::config::ConfigError;
@@ -107,6 +108,19 @@ impl From<ForecastError> for CliError {
             ForecastError::Store(error) => error.into(),
             ForecastError::Data(error) => error.into(),
             error => Self::new(Exit::SomeFailed, cause_chain(&error)),
+        }
+    }
+}
+
+impl From<StressError> for CliError {
+    fn from(error: StressError) -> Self {
+        match error {
+            StressError::Interrupted { signal: 15 } => {
+                Self::new(Exit::Terminated, error.to_string())
+            }
+            StressError::Interrupted { .. } => Self::new(Exit::Interrupted, error.to_string()),
+            StressError::Store(error) => error.into(),
+            error => Self::new(Exit::Internal, cause_chain(&error)),
         }
     }
 }

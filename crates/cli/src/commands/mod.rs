@@ -4,6 +4,7 @@ mod config;
 mod list;
 mod predict;
 mod show;
+mod stress;
 mod synth;
 mod train;
 mod verify;
@@ -38,7 +39,9 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }
+        Command::Stress(args) => stress::run(&common, &args, output),
         Command::Worker => worker::run(),
+        Command::StressMember => stress::member(),
     }
 }
 

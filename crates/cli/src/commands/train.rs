@@ -31,7 +31,8 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     }
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     let mut reporter = choose(output);
-    let summary = mambafleet_orchestrator::run(&plan, &store, myself()?, reporter.as_mut())?;
+    let summary =
+        mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;
     if !output.is_json() {
         let record = RunRecord::dir_of(&store.runs_dir(), &plan);
         let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
@@ -72,7 +73,7 @@ fn overrides(args: &TrainArgs) -> Result<Overrides, CliError> {
 
 /// How to start this very program as a worker. On Linux the running image is named, so that
 /// replacing the file (a rebuild during a long run) does not mix versions.
-fn myself() -> Result<WorkerCommand, CliError> {
+pub(crate) fn myself(subcommand: &str) -> Result<WorkerCommand, CliError> {
     let program = if cfg!(target_os = "linux") {
         PathBuf::from("/proc/self/exe")
     } else {
@@ -80,7 +81,7 @@ fn myself() -> Result<WorkerCommand, CliError> {
             CliError::new(Exit::Internal, format!("cannot find this program's file: {error}"))
         })?
     };
-    Ok(WorkerCommand { program, args: vec!["worker".into()] })
+    Ok(WorkerCommand { program, args: vec![subcommand.into()] })
 }
 
 fn exit(summary: &RunSummary) -> Exit {

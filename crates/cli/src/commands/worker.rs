@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<Exit, CliError> {
 /// Ends the process if it has not ended by itself. A commit that this cuts short is no loss: it
 /// is whole or invisible at every moment.
 #[expect(clippy::disallowed_methods, reason = "the one place that must end a busy process")]
-fn parent_gone() {
+pub(crate) fn parent_gone() {
     std::thread::sleep(FAREWELL);
     std::process::exit(i32::from(Exit::Interrupted.code()));
 }

@@ -13,6 +13,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use layer::{Layer, Origin};
 pub(crate) use merge::Merged;
 pub(crate) use schema::Config;
+pub(crate) use value::{parse_duration, parse_size};
 
 use keys::KnownKeys;
 

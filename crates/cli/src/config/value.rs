@@ -20,14 +20,46 @@ impl<'de> Deserialize<'de> for HumanDuration {
                 f.write_str("a duration with its unit, such as \"90s\", \"20m\" or \"1h 30m\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
-                let parsed = text.parse::<jiff::SignedDuration>().ok();
-                let positive = parsed.and_then(|duration| Duration::try_from(duration).ok());
                 let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
-                positive.map(HumanDuration).ok_or_else(wrong)
+                parse_duration(text).map(HumanDuration).ok_or_else(wrong)
             }
         }
         deserializer.deserialize_str(Text)
     }
+}
+
+/// The duration that a text with a unit stands for.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok()?;
+    Duration::try_from(parsed).ok()
+}
+
+/// The units of sizes, in bytes.
+const UNITS: [(&str, u64); 9] = [
+    ("", 1),
+    ("B", 1),
+    ("KB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+/// The number of bytes that a size stands for: `300KB`, `2GiB`, `1.5 MB`, `4096`.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || "expected a size such as 300KB, 10MB or 2GiB".to_owned();
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let fits = |(name, _): &&(&str, u64)| name.eq_ignore_ascii_case(unit.trim());
+    let (_, factor) = UNITS.iter().find(fits).ok_or_else(wrong)?;
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(*factor).ok_or_else(wrong);
+    }
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * *factor as f64;
+    Ok(bytes.round() as u64)
 }
 
 /// A whole number, or `auto`.
@@ -105,6 +137,26 @@ mod tests {
             assert!(parse(text).is_err(), "{text:?} was accepted");
         }
         assert!(HumanDuration::deserialize(toml::Value::Integer(90)).is_err());
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_do() {
+        for (text, bytes) in [
+            ("300KB", 300_000),
+            ("300 kb", 300_000),
+            ("10MB", 10_000_000),
+            ("1GB", 1_000_000_000),
+            ("2GiB", 2 << 30),
+            ("1.5KiB", 1536),
+            ("4096", 4096),
+            ("0", 0),
+            ("7B", 7),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "KB", "-1KB", "10 parsecs", "1.2.3MB", "99999999999TiB", "1e3"] {
+            assert!(parse_size(text).is_err(), "{text:?} was accepted");
+        }
     }
 
     #[test]

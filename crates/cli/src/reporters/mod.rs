@@ -3,6 +3,7 @@
 mod json;
 mod plain;
 mod progress;
+mod stress;
 mod summary;
 
 use std::io::IsTerminal;
@@ -10,6 +11,7 @@ use std::io::IsTerminal;
 use mambafleet_orchestrator::Reporter;
 
 pub(crate) use plain::{count, fleet};
+pub(crate) use stress::stress_text;
 pub(crate) use summary::summary_table;
 
 use crate::output::Output;
