@@ -107,7 +107,6 @@ impl Bench {
     }
 
     fn round(&self, set: &Set, order: [Way; 3], samples: &mut Samples) -> Result<(), StressError> {
-        samples.hashing.push(hashing(set));
         for (way, saver) in order.iter().flat_map(|way| self.savers.iter().filter(|s| s.0 == *way))
         {
             let started = Instant::now();
@@ -117,19 +116,11 @@ impl Bench {
             })?;
             samples.commits.entry(way.name()).or_default().push(started.elapsed());
             samples.locking.extend(saved.lock.map(|lock| lock.overhead + lock.waited));
+            samples.hashing.extend(saved.hashing);
             saver.settle(&self.symbol)?;
         }
         Ok(())
     }
-}
-
-/// The time that hashing the files of a set takes.
-fn hashing(set: &Set) -> Duration {
-    let started = Instant::now();
-    for (_, bytes) in set.files() {
-        std::hint::black_box(blake3::hash(bytes));
-    }
-    started.elapsed()
 }
 
 #[derive(Default)]

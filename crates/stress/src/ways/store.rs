@@ -40,7 +40,11 @@ impl Saver for OurStore {
         let taking = (taken - asked).saturating_sub(waited);
         let lock =
             LockTimes { waited, held: taking + taken.elapsed(), overhead: taking + done.elapsed() };
-        Ok(Saved { generation: Some(commit.generation), lock: Some(lock), hashing: None })
+        Ok(Saved {
+            generation: Some(commit.generation),
+            lock: Some(lock),
+            hashing: Some(commit.hashing),
+        })
     }
 
     fn load(&self, symbol: &Symbol) -> Result<Loaded, StressError> {
