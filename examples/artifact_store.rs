@@ -56,6 +56,7 @@ fn save(symbol: &SymbolStore, writer: u8) -> Result<Commit, StoreError> {
         BTreeMap::from([("writer".to_owned(), writer.to_string())]),
     )?;
     transaction.put_json("metrics.json", &metrics)?;
+    transaction.prepare()?;
 
     let lock = symbol.lock(Wait::Until(Duration::from_secs(10)))?;
     transaction.commit(&lock)

@@ -4,6 +4,7 @@
 //! says why not; no caller can forget it. A failed sync is reported and never retried: after one,
 //! the kernel may report success for data that is lost.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -189,17 +190,39 @@ impl StagedFile {
         self.file.reserve(length).at("reserve room for", &self.path)
     }
 
-    /// Syncs the content and describes it, together with the time that went into hashing. The name
-    /// is durable only once the directory is synced, which the commit does for all files at once.
-    pub(crate) fn finish(self, name: &str) -> Result<(FileEntry, Duration), StoreError> {
-        self.file.sync().at("sync", &self.path)?;
+    /// Describes the content, which is complete but not synced yet, and tells how long hashing it
+    /// took.
+    pub(crate) fn finish(self, name: &str) -> (FileEntry, Duration, Unsynced) {
+        self.file.start_sync();
         let blake3 = Digest::from(self.hasher.finalize());
-        Ok((FileEntry { name: name.to_owned(), length: self.length, blake3 }, self.hashing))
+        let entry = FileEntry { name: name.to_owned(), length: self.length, blake3 };
+        (entry, self.hashing, Unsynced { path: self.path, file: self.file })
     }
 
     /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A file that is complete but not synced.
+#[must_use = "it is not synced yet"]
+pub(crate) struct Unsynced {
+    path: PathBuf,
+    file: Box<dyn VfsFile>,
+}
+
+impl fmt::Debug for Unsynced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unsynced").field(&self.path).finish()
+    }
+}
+
+impl Unsynced {
+    /// Syncs the content. The name is durable only once the directory is synced, which the commit
+    /// does for all files at once.
+    pub(crate) fn sync(self) -> Result<(), StoreError> {
+        self.file.sync().at("sync", &self.path)
     }
 }
 

@@ -14,6 +14,10 @@ use crate::vfs::Vfs;
 /// How much one more hold weighs in the average of how long holds last.
 const WEIGHT: f64 = 0.2;
 
+/// The note's length is a multiple of this: a note that keeps its length is overwritten without
+/// any change of the file's size, which is cheaper where sizes are journaled.
+const NOTE_STEP: usize = 512;
+
 /// Who took a lock last. Exclusion does not rest on it: it is a note that may be lost or torn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
@@ -68,9 +72,10 @@ impl Holder {
 
     /// Best effort: nothing may fail because its diagnostics cannot be written.
     pub(crate) fn record(&self, vfs: &dyn Vfs, path: &Path) {
-        let written = encode_json(self)
-            .map_err(std::io::Error::from)
-            .and_then(|bytes| vfs.overwrite(path, &bytes));
+        let written = encode_json(self).map_err(std::io::Error::from).and_then(|mut bytes| {
+            bytes.resize(bytes.len().next_multiple_of(NOTE_STEP), b'\n');
+            vfs.overwrite(path, &bytes)
+        });
         if let Err(error) = written {
             tracing::warn!(path = %path.display(), %error, "cannot record the holder of the lock");
         }

@@ -17,6 +17,7 @@
 //! let mut transaction = aapl.begin()?;
 //! transaction.put_weights([("w", &[2][..], &[0.5_f32, 1.5][..])], BTreeMap::new())?;
 //! transaction.put_json("metrics.json", &BTreeMap::from([("rmse", 0.25)]))?;
+//! transaction.prepare()?;
 //! let lock = aapl.lock(Wait::Until(Duration::from_secs(5)))?;
 //! let commit = transaction.commit(&lock)?;
 //!
@@ -51,17 +52,22 @@
 //! creating a directory name that must not exist yet. The lock gives fairness and saves work.
 //!
 //! 1. [`SymbolStore::begin`] makes the symbol's directory durable and creates the staging
-//!    directory. Each file is hashed while it is written, and synced at once: the slow part, any
-//!    number of bytes, happens before the lock is taken.
-//! 2. [`SymbolStore::lock`] takes the symbol's lock and draws a fencing token.
-//! 3. [`Transaction::commit`] finds the newest generation N and refuses when its token is above
-//!    the lock's own; writes and syncs `manifest.json` and syncs the staging directory; renames it
-//!    to N + 1 without replacing; syncs the symbol's directory; and only then reports success.
+//!    directory. Each file is hashed while it is written.
+//! 2. [`Transaction::prepare`] syncs the files: the slow part, any number of bytes, happens before
+//!    the lock is taken. If the lock is free, it also writes and syncs `manifest.json` as it will
+//!    be if nobody commits in between, and syncs the staging directory. A caller may leave this
+//!    step out; the commit then does it.
+//! 3. [`SymbolStore::lock`] takes the symbol's lock and draws a fencing token.
+//! 4. [`Transaction::commit`] finds the newest generation N and refuses when its token is above
+//!    the lock's own; syncs what is not synced yet; writes the manifest anew if it is not the one
+//!    that this generation must have; renames the staging directory to N + 1 without replacing;
+//!    syncs the symbol's directory; and only then reports success.
 //!
-//! The manifest is written under the lock, not before it: it holds the generation's number, its
-//! parent's hash and the fencing token, and those are known only under the lock. It is small, so
-//! the lock is held for two extra syncs of about a kilobyte, whatever the size of the weights. A
-//! writer that loses the race for a number writes a fresh manifest and tries the next one.
+//! The generation's number, its parent's hash and the fencing token are known for certain only
+//! under the lock, so the manifest that was prepared is a guess. Without contention it is right,
+//! and the lock is held for one rename and one sync. With contention the manifest is written again:
+//! two more syncs of about a kilobyte, whatever the size of the weights. A writer that loses the
+//! race for a number writes a fresh manifest and tries the next one.
 //!
 //! An error before the rename removes the staging directory. An error of the sync after it is
 //! [`StoreError::CommitUncertain`]: the generation is there for every reader, but it may not

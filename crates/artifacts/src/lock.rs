@@ -1,12 +1,14 @@
 //! The lock of a symbol: the right to commit, with a fencing token.
 
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use mambafleet_protocol::Symbol;
 
 use crate::file_lock::{FileLock, LockError};
-use crate::symbol_store::SymbolStore;
+use crate::holder::Holder;
+use crate::symbol_store::{Head, SymbolStore};
 use crate::{StoreError, Wait};
 
 /// The lock file: empty and permanent. Deleting it would give the lock two holders.
@@ -25,6 +27,8 @@ const OWNER_FILE: &str = ".owner.json";
 pub struct SymbolLock {
     lock: FileLock,
     symbol: Symbol,
+    /// What was the newest when the lock was taken, until a commit has made use of it.
+    head: Mutex<Option<Head>>,
 }
 
 impl SymbolLock {
@@ -42,8 +46,9 @@ impl SymbolLock {
             }
         };
         store.metrics().locked(&symbol, lock.waited());
-        lock.raise_token(store.head()?.manifest.map_or(0, |newest| newest.fencing_token));
-        Ok(Self { lock, symbol })
+        let head = store.head()?;
+        lock.raise_token(head.manifest.as_ref().map_or(0, |newest| newest.fencing_token));
+        Ok(Self { lock, symbol, head: Mutex::new(Some(head)) })
     }
 
     /// The symbol whose lock this is.
@@ -73,6 +78,22 @@ impl SymbolLock {
     /// Notes that the holder is making progress; see [`FileLock::beat`].
     pub fn beat(&mut self) {
         self.lock.beat();
+    }
+
+    /// What was the newest generation when the lock was taken, for the first who asks. Should it be
+    /// outdated, because the lock does nothing here, the next number turns out to be taken.
+    pub(crate) fn take_head(&self) -> Option<Head> {
+        self.head.lock().ok()?.take()
+    }
+
+    /// The fencing token that the next holder will draw, if the lock is free now.
+    pub(crate) fn next_token(store: &SymbolStore, head: &Head) -> Option<u64> {
+        let last = Holder::read(&**store.vfs(), &store.dir().join(OWNER_FILE));
+        if last.as_ref().is_some_and(|last| last.released.is_none()) {
+            return None;
+        }
+        let newest = head.manifest.as_ref().map_or(0, |newest| newest.fencing_token);
+        Some(last.map_or(0, |last| last.token).max(newest).saturating_add(1))
     }
 
     /// Whether this is the lock of the symbol that lives in `dir`.

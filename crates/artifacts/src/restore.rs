@@ -68,10 +68,11 @@ impl SymbolStore {
     /// another writer committed meanwhile and `to` was not given; otherwise as
     /// [`restore`](Self::restore), [`lock`](Self::lock) and [`Transaction::commit`].
     pub fn rollback(&self, to: Option<u64>, wait: Wait) -> Result<Commit, StoreError> {
-        let transaction = match to {
+        let mut transaction = match to {
             Some(generation) => self.restore(generation)?,
             None => self.restore_previous()?,
         };
+        transaction.prepare()?;
         let lock = self.lock(wait)?;
         transaction.commit(&lock)
     }
@@ -112,14 +113,18 @@ impl SymbolStore {
         let mut staging = Staging::create(self.vfs().clone(), parent)?;
         for (entry, mut file) in files {
             let write = |out: &mut dyn Write| copy(&mut file, out);
-            let (copied, _) = stage(vfs, staging.path(), &entry.name, Some(entry.length), write)?;
+            let length = Some(entry.length);
+            let (copied, _, unsynced) = stage(vfs, staging.path(), &entry.name, length, write)?;
+            unsynced.sync()?;
             self.compare(generation, &entry, &copied)?;
         }
         let bytes = manifest
             .seal()
             .map_err(|source| StoreError::Encode { what: MANIFEST_FILE.to_owned(), source })?;
         let length = Some(bytes.len() as u64);
-        stage(vfs, staging.path(), MANIFEST_FILE, length, |out| out.write_all(&bytes))?;
+        let write = |out: &mut dyn Write| out.write_all(&bytes);
+        let (.., unsynced) = stage(vfs, staging.path(), MANIFEST_FILE, length, write)?;
+        unsynced.sync()?;
         durable::sync_dir(vfs, staging.path())?;
         if !vfs.rename_new(staging.path(), dest).at("rename the export to", dest)? {
             return Err(exists());

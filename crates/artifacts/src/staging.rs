@@ -3,6 +3,7 @@
 //! Their names tell which process made them, so that what a dead one left behind can be removed
 //! without ever touching what a living one still uses.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -108,10 +109,14 @@ impl Drop for Staging {
 /// Everything in `dir` that is being written or thrown away, or was. What is being thrown away is
 /// dead by definition.
 pub(crate) fn leftovers(vfs: &dyn Vfs, dir: &Path, local: bool) -> io::Result<Vec<Leftover>> {
-    let names = match vfs.list(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result?,
-    };
+    match vfs.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => Ok(leftovers_among(&result?, local)),
+    }
+}
+
+/// [`leftovers`] among the names that were found in a directory.
+fn leftovers_among(names: &[(OsString, FileKind)], local: bool) -> Vec<Leftover> {
     let mut found = Vec::new();
     for (name, _) in names {
         let Some(name) = name.to_str() else { continue };
@@ -125,7 +130,7 @@ pub(crate) fn leftovers(vfs: &dyn Vfs, dir: &Path, local: bool) -> io::Result<Ve
         found.push(Leftover { name: name.to_owned(), state });
     }
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    found
 }
 
 fn state_of(tagged: &str, local: bool) -> LeftoverState {
@@ -148,9 +153,10 @@ pub(crate) fn remove(vfs: &dyn Vfs, dir: &Path, leftover: &Leftover) -> io::Resu
     }
 }
 
-/// Removes what the dead left behind, as far as that is possible: it is in nobody's way.
-pub(crate) fn sweep(vfs: &dyn Vfs, dir: &Path, local: bool) {
-    let dead = leftovers(vfs, dir, local).unwrap_or_default();
+/// Removes what the dead left behind among `names`, those in `dir`, as far as that is possible: it
+/// is in nobody's way.
+pub(crate) fn sweep(vfs: &dyn Vfs, dir: &Path, names: &[(OsString, FileKind)], local: bool) {
+    let dead = leftovers_among(names, local);
     for leftover in dead.iter().filter(|one| one.state == LeftoverState::Dead) {
         match remove(vfs, dir, leftover) {
             Ok(()) => {

@@ -1,5 +1,6 @@
 //! The generations of one symbol.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub struct SymbolStore {
 }
 
 /// What the next generation is committed on top of.
+#[derive(Debug)]
 pub(crate) struct Head {
     /// The highest number in use; 0 when there is none.
     pub(crate) generation: u64,
@@ -82,17 +84,15 @@ impl SymbolStore {
     /// # Errors
     /// [`StoreError::Io`] when the symbol's directory cannot be listed.
     pub fn generations(&self) -> Result<Vec<u64>, StoreError> {
-        let names = match self.vfs().list(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.at("list", &self.dir)?,
-        };
-        let number = |(name, kind): &(std::ffi::OsString, FileKind)| {
-            let generation = name.to_str().and_then(generation::from_dir_name)?;
-            (*kind == FileKind::Directory).then_some(generation)
-        };
-        let mut generations: Vec<u64> = names.iter().filter_map(number).collect();
-        generations.sort_unstable();
-        Ok(generations)
+        Ok(numbers(&self.names()?))
+    }
+
+    /// Everything in the symbol's directory; nothing when it does not exist.
+    fn names(&self) -> Result<Vec<(OsString, FileKind)>, StoreError> {
+        match self.vfs().list(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            result => result.at("list", &self.dir),
+        }
     }
 
     /// The newest generation, whole and verified; `None` when there is no generation.
@@ -175,10 +175,11 @@ impl SymbolStore {
     /// [`StoreError::Io`] when the symbol's directory or the staging directory cannot be created.
     pub fn begin(&self) -> Result<Transaction, StoreError> {
         // Whoever committed the first generation has been here: later ones need no second sync.
-        if self.generations()?.is_empty() {
+        let names = self.names()?;
+        if numbers(&names).is_empty() {
             durable::create_one_dir_durable(&**self.vfs(), &self.dir)?;
         }
-        staging::sweep(&**self.vfs(), &self.dir, self.is_local());
+        staging::sweep(&**self.vfs(), &self.dir, &names, self.is_local());
         Transaction::begin(self.clone())
     }
 
@@ -215,4 +216,15 @@ impl SymbolStore {
         }
         Ok(Head { generation: newest, manifest: None })
     }
+}
+
+/// The numbers of the generations among the names in a directory, ascending.
+fn numbers(names: &[(OsString, FileKind)]) -> Vec<u64> {
+    let number = |(name, kind): &(OsString, FileKind)| {
+        let generation = name.to_str().and_then(generation::from_dir_name)?;
+        (*kind == FileKind::Directory).then_some(generation)
+    };
+    let mut generations: Vec<u64> = names.iter().filter_map(number).collect();
+    generations.sort_unstable();
+    generations
 }

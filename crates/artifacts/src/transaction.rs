@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
 
-use crate::durable::{self, StagedFile};
+use crate::durable::{self, StagedFile, Unsynced};
 use crate::error::IoContext;
 use crate::manifest::{MANIFEST_FILE, SCHEMA, encode_json};
 use crate::restore::copy;
 use crate::staging::{self, Staging};
-use crate::symbol_store::{LATEST_LINK, SymbolStore};
+use crate::symbol_store::{Head, LATEST_LINK, SymbolStore};
 use crate::vfs::Vfs;
 use crate::weights::{Encoder, WEIGHTS_FILE};
 use crate::{Digest, FileEntry, Manifest, Parent, StoreError, SymbolLock, Writer, generation};
@@ -26,12 +26,18 @@ const MAX_RACES: u32 = 64;
 /// Small writes to a staged file are gathered up to this many bytes.
 const BUFFER: usize = 64 * 1024;
 
+/// How many files are kept open until they are synced.
+const MAX_UNSYNCED: usize = 32;
+
 /// Room that must be left beside a file whose length is known: for the manifest, directories, and
 /// what else is being written meanwhile.
 const SPARE: u64 = 256 * 1024;
 
 /// From this length on, room is reserved before a file is written. Smaller files are one write.
 const WORTH_RESERVING: u64 = 1024 * 1024;
+
+/// How old a manifest may be that was written before the lock was taken.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// A generation that is being written. Nothing of it is visible until [`commit`](Self::commit);
 /// dropping it instead removes what was staged.
@@ -41,12 +47,33 @@ pub struct Transaction {
     store: SymbolStore,
     staging: Staging,
     files: BTreeMap<String, FileEntry>,
+    /// What is staged but not synced: syncing all at once is cheaper than one after the other.
+    unsynced: Vec<Unsynced>,
     failed: bool,
     /// The parent that the caller insists on, if it does.
     expected: Option<Option<u64>>,
     restored_from: Option<Parent>,
+    /// The manifest that lies in the staging directory, if one does.
+    sealed: Option<Sealed>,
     hashing: Duration,
     staged_in: Duration,
+}
+
+/// A manifest that was written and synced, together with the names beside it.
+#[derive(Debug)]
+struct Sealed {
+    manifest: Manifest,
+    bytes: Vec<u8>,
+    at: Instant,
+}
+
+impl Sealed {
+    /// Whether this may serve as `wanted`, which differs only in the time, and not by much.
+    fn serves_as(&self, wanted: &Manifest) -> bool {
+        let Manifest { created_at, hash, .. } = self.manifest;
+        self.at.elapsed() < FRESH
+            && self.manifest == Manifest { created_at, hash, ..wanted.clone() }
+    }
 }
 
 /// A commit that succeeded: the generation is visible and survives a power cut.
@@ -75,9 +102,11 @@ impl Transaction {
             store,
             staging,
             files: BTreeMap::new(),
+            unsynced: Vec::new(),
             failed: false,
             expected: None,
             restored_from: None,
+            sealed: None,
             hashing: Duration::ZERO,
             staged_in: Duration::ZERO,
         })
@@ -144,8 +173,8 @@ impl Transaction {
         self.copy(name, length, &mut file).map(drop)
     }
 
-    /// Stages whatever `write` writes: content of any size, hashed on its way to the disk. When
-    /// this returns, the content has been synced.
+    /// Stages whatever `write` writes: content of any size, hashed on its way to the disk. It is
+    /// synced by [`prepare`](Self::prepare) or the commit.
     ///
     /// # Errors
     /// [`StoreError::InvalidName`] when the name is not a plain portable file name, is the
@@ -187,12 +216,39 @@ impl Transaction {
         if let Some(length) = length {
             check_space(vfs, self.store.dir(), length)?;
         }
-        let (entry, hashing) = stage(vfs, self.staging.path(), name, length, write)?;
+        let (entry, hashing, unsynced) = stage(vfs, self.staging.path(), name, length, write)?;
+        self.unsynced.push(unsynced);
+        if self.unsynced.len() == MAX_UNSYNCED {
+            self.sync_files()?;
+        }
         self.failed = false;
         self.files.insert(name.to_owned(), entry.clone());
         self.hashing += hashing;
         self.staged_in += started.elapsed();
         Ok(entry)
+    }
+
+    /// Syncs what was staged and writes the manifest, so that the commit has less to do under the
+    /// lock: call it last before the lock is taken. The manifest is a guess that nobody commits in
+    /// between; where that is wrong, the commit writes it again, as it does where this was never
+    /// called. While somebody holds the lock, nothing is guessed.
+    ///
+    /// # Errors
+    /// [`StoreError::Empty`] when nothing is staged, [`StoreError::Io`] when writing or syncing
+    /// fails; the transaction can then no longer be committed ([`StoreError::Abandoned`]).
+    pub fn prepare(&mut self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        self.check_content()?;
+        let head = self.store.head()?;
+        if let Some(token) = SymbolLock::next_token(&self.store, &head) {
+            let manifest = self.manifest_above(head, 0, token);
+            self.failed = true;
+            self.sealed = Some(self.seal(manifest)?);
+            self.failed = false;
+        }
+        self.sync_files()?;
+        self.staged_in += started.elapsed();
+        Ok(())
     }
 
     /// Makes what was staged the symbol's next generation, in one step.
@@ -214,18 +270,36 @@ impl Transaction {
         let started = Instant::now();
         self.check_committable(lock)?;
         let mut taken = 0;
-        for race in 0..MAX_RACES {
-            let mut manifest = self.next_manifest(lock, taken)?;
-            let bytes = self.stage_manifest(&mut manifest, race > 0)?;
-            if self.publish(&manifest, &bytes)? {
-                return Ok(self.acknowledge(manifest, lock, started));
+        for _ in 0..MAX_RACES {
+            let wanted = self.next_manifest(lock, taken)?;
+            let sealed = self.seal(wanted)?;
+            if self.publish(&sealed)? {
+                return Ok(self.acknowledge(sealed.manifest, lock, started));
             }
-            taken = manifest.generation;
-            self.store.metrics().conflict(&manifest.symbol);
-            tracing::warn!(symbol = %manifest.symbol, taken, "the number is taken; trying the next");
+            taken = sealed.manifest.generation;
+            self.sealed = Some(sealed);
+            self.store.metrics().conflict(self.symbol());
+            tracing::warn!(symbol = %self.symbol(), taken, "the number is taken; trying the next");
         }
         let symbol = self.symbol().clone();
         Err(StoreError::Contended { symbol, generation: taken, attempts: MAX_RACES })
+    }
+
+    fn check_content(&self) -> Result<(), StoreError> {
+        self.check_usable()?;
+        if self.files.is_empty() {
+            return Err(StoreError::Empty { symbol: self.symbol().clone() });
+        }
+        Ok(())
+    }
+
+    /// Syncs what was staged and is not synced yet. When a sync fails, the transaction is spoilt: a
+    /// second one might report success for what is lost.
+    fn sync_files(&mut self) -> Result<(), StoreError> {
+        let spoilt = std::mem::replace(&mut self.failed, true);
+        self.unsynced.drain(..).try_for_each(Unsynced::sync)?;
+        self.failed = spoilt;
+        Ok(())
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
@@ -236,16 +310,12 @@ impl Transaction {
     }
 
     fn check_committable(&self, lock: &SymbolLock) -> Result<(), StoreError> {
-        self.check_usable()?;
         let (symbol, directory) = (self.symbol().clone(), self.store.dir());
         if !lock.guards(directory) {
             let (directory, guard) = (directory.to_owned(), lock.path().to_owned());
             return Err(StoreError::WrongLock { symbol, directory, guard });
         }
-        if self.files.is_empty() {
-            return Err(StoreError::Empty { symbol });
-        }
-        Ok(())
+        self.check_content()
     }
 
     fn name_fault(&self, name: &str) -> Option<&'static str> {
@@ -257,7 +327,7 @@ impl Transaction {
     /// Describes the generation after the newest one, provided that this lock may still write it.
     /// Its number is above `taken` too: something that is no generation may bear that name.
     fn next_manifest(&self, lock: &SymbolLock, taken: u64) -> Result<Manifest, StoreError> {
-        let head = self.store.head()?;
+        let head = lock.take_head().map_or_else(|| self.store.head(), Ok)?;
         let symbol = self.symbol().clone();
         if let Some(newest) = &head.manifest
             && newest.fencing_token > lock.token()
@@ -271,48 +341,62 @@ impl Transaction {
         {
             return Err(StoreError::Conflict { symbol, expected, found });
         }
+        Ok(self.manifest_above(head, taken, lock.token()))
+    }
+
+    /// The manifest of the generation above `head` and `taken`, as the holder of `token` writes it.
+    fn manifest_above(&self, head: Head, taken: u64, token: u64) -> Manifest {
         let parent =
             |newest: Manifest| Parent { generation: newest.generation, manifest_hash: newest.hash };
-        Ok(Manifest {
+        Manifest {
             schema: SCHEMA,
-            symbol,
+            symbol: self.symbol().clone(),
             generation: head.generation.max(taken).saturating_add(1),
             parent: head.manifest.map(parent),
             restored_from: self.restored_from.clone(),
             files: self.files.values().cloned().collect(),
-            fencing_token: lock.token(),
+            fencing_token: token,
             nonce: self.staging.nonce().to_owned(),
             writer: Writer::current().clone(),
             created_at: Timestamp::now(),
             hash: Digest::ZERO,
-        })
+        }
     }
 
-    /// Writes and syncs the manifest, then the staging directory with all its names.
-    fn stage_manifest(&self, manifest: &mut Manifest, again: bool) -> Result<Vec<u8>, StoreError> {
-        let (vfs, staging) = (&**self.store.vfs(), self.staging.path());
-        let bytes = manifest
-            .seal()
-            .map_err(|source| StoreError::Encode { what: MANIFEST_FILE.to_owned(), source })?;
-        if again {
+    /// Writes and syncs the manifest, then the staging directory with all its names, unless that
+    /// has been done.
+    fn seal(&mut self, mut manifest: Manifest) -> Result<Sealed, StoreError> {
+        let (vfs, staging) = (self.store.vfs().clone(), self.staging.path().to_owned());
+        if let Some(sealed) = self.sealed.take() {
+            if sealed.serves_as(&manifest) {
+                return Ok(sealed);
+            }
             let path = staging.join(MANIFEST_FILE);
             vfs.remove_file(&path).at("remove", &path)?;
         }
-        stage(vfs, staging, MANIFEST_FILE, None, |out| out.write_all(&bytes))?;
-        durable::sync_dir(vfs, staging)?;
-        Ok(bytes)
+        let bytes = manifest
+            .seal()
+            .map_err(|source| StoreError::Encode { what: MANIFEST_FILE.to_owned(), source })?;
+        let (.., unsynced) =
+            stage(&*vfs, &staging, MANIFEST_FILE, None, |out| out.write_all(&bytes))?;
+        self.unsynced.push(unsynced);
+        self.sync_files()?;
+        durable::sync_dir(&*vfs, &staging)?;
+        Ok(Sealed { manifest, bytes, at: Instant::now() })
     }
 
     /// The commit proper. False when the number was taken by another writer.
-    fn publish(&mut self, manifest: &Manifest, bytes: &[u8]) -> Result<bool, StoreError> {
-        let Manifest { symbol, generation, .. } = manifest;
+    fn publish(&mut self, sealed: &Sealed) -> Result<bool, StoreError> {
+        let Manifest { symbol, generation, .. } = &sealed.manifest;
         let vfs = self.store.vfs().clone();
         let target = self.store.generation_dir(*generation);
         // A network file system may lose the reply to a rename that it has done, repeat it, and
         // then report that the name is taken, or that there is nothing left to rename. The
         // manifest there, with our nonce in it, tells.
-        let ours =
-            || durable::read(&*vfs, &target.join(MANIFEST_FILE)).is_ok_and(|there| there == bytes);
+        let ours = || {
+            durable::read(&*vfs, &target.join(MANIFEST_FILE))
+                .is_ok_and(|there| there == sealed.bytes)
+        };
         match vfs.rename_new(self.staging.path(), &target) {
             Ok(true) => {}
             Ok(false) if ours() => {}
@@ -368,15 +452,15 @@ fn check_space(vfs: &dyn Vfs, dir: &Path, length: u64) -> Result<(), StoreError>
     }
 }
 
-/// Writes a new file into the staging directory, hashing it on the way, and syncs it. Also tells
-/// how long the hashing took.
+/// Writes a new file into the staging directory, hashing it on the way; it is left to be synced.
+/// Also tells how long the hashing took.
 pub(crate) fn stage(
     vfs: &dyn Vfs,
     staging: &Path,
     name: &str,
     length: Option<u64>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<(FileEntry, Duration), StoreError> {
+) -> Result<(FileEntry, Duration, Unsynced), StoreError> {
     let file = StagedFile::create(vfs, staging.join(name))?;
     if let Some(length) = length.filter(|&length| length >= WORTH_RESERVING) {
         file.reserve(length)?;
@@ -385,5 +469,5 @@ pub(crate) fn stage(
     let written = write(&mut out).and_then(|()| out.flush());
     written.at("write", out.get_ref().path())?;
     let (file, _) = out.into_parts();
-    file.finish(name)
+    Ok(file.finish(name))
 }

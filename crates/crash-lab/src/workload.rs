@@ -145,6 +145,9 @@ pub(crate) fn commit(
 ) -> Result<Option<u64>, StoreError> {
     let mut transaction = symbol.begin()?;
     content::stage(&mut transaction, id)?;
+    if id.is_multiple_of(2) {
+        transaction.prepare()?;
+    }
     let lock = symbol.lock(Wait::Until(Duration::from_secs(60)))?;
     if give_up {
         return Ok(None);

@@ -162,6 +162,7 @@ fn commit(
     transaction.put_weights(tensors, about)?;
     transaction.put_json(METRICS_FILE, &fitted.metrics)?;
     transaction.put_json(METADATA_FILE, metadata)?;
+    transaction.prepare()?;
     let lock = store.lock(Wait::Until(Duration::from_millis(job.lock_timeout_ms)))?;
     let commit = transaction.commit(&lock)?;
     let Headline { best_validation_loss, test_loss, .. } = fitted.metrics.headline;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mambafleet_artifacts::{Digest, Store, StoreError, WEIGHTS_FILE, Wait};
 
-use crate::{commit, empty_store, empty_symbol, id_of, names_in, stage};
+use crate::{PATIENT, commit, empty_store, empty_symbol, id_of, names_in, stage};
 
 #[test]
 fn what_was_committed_is_read_back_whole() {
@@ -195,4 +195,43 @@ fn what_a_generation_does_not_hold_is_a_typed_error() {
     assert!(snapshot.bytes("absent").is_none());
     assert!(matches!(symbol.snapshot(2), Err(StoreError::NotFound { generation: 2, .. })));
     assert!(matches!(symbol.verify(2), Err(StoreError::NotFound { generation: 2, .. })));
+}
+
+#[test]
+fn a_prepared_transaction_commits_what_it_prepared_or_writes_it_anew() {
+    let (_dir, symbol) = empty_symbol();
+    let manifest_in_staging = || {
+        let names = names_in(&symbol);
+        let staging = names.iter().find(|name| name.starts_with(".staging-")).unwrap();
+        std::fs::read(symbol.dir().join(staging).join("manifest.json")).ok()
+    };
+
+    // Nobody comes between: the manifest is the one that was prepared.
+    let mut first = stage(&symbol, 1);
+    first.prepare().unwrap();
+    let prepared = manifest_in_staging().unwrap();
+    let lock = symbol.lock(PATIENT).unwrap();
+    first.commit(&lock).unwrap();
+    let committed = symbol.generation_dir(1).join("manifest.json");
+    assert_eq!(std::fs::read(committed).unwrap(), prepared);
+
+    // Somebody holds the lock: nothing is guessed.
+    let mut second = stage(&symbol, 2);
+    second.prepare().unwrap();
+    assert_eq!(manifest_in_staging(), None);
+    drop(lock);
+
+    // Somebody commits in between, and one more file is added: both are in the manifest.
+    second.prepare().unwrap();
+    assert!(manifest_in_staging().is_some());
+    commit(&symbol, 3).unwrap();
+    second.put_bytes("late.txt", b"late").unwrap();
+    let second = second.commit(&symbol.lock(PATIENT).unwrap()).unwrap();
+    assert_eq!(second.generation, 3);
+    let manifest = symbol.verify(3).unwrap();
+    assert_eq!(manifest.parent.unwrap().generation, 2);
+    assert!(manifest.files.iter().any(|file| file.name == "late.txt"));
+
+    let mut empty = symbol.begin().unwrap();
+    assert!(matches!(empty.prepare(), Err(StoreError::Empty { .. })));
 }

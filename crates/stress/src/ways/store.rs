@@ -30,6 +30,7 @@ impl Saver for OurStore {
         for (name, bytes) in set.files() {
             transaction.put_bytes(name, bytes).map_err(refused)?;
         }
+        transaction.prepare().map_err(refused)?;
         let asked = Instant::now();
         let lock = symbol.lock(self.wait).map_err(refused)?;
         let waited = lock.waited();
