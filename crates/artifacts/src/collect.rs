@@ -10,7 +10,7 @@ use mambafleet_protocol::Symbol;
 use serde::{Deserialize, Serialize};
 
 use crate::error::IoContext;
-use crate::staging::{self, Leftover, LeftoverState};
+use crate::staging::{self, Leftover};
 use crate::symbol_store::SymbolStore;
 use crate::{StoreError, durable, reader};
 
@@ -82,7 +82,7 @@ impl SymbolStore {
         let generations = self.generations()?;
         let removed = self.superfluous(&generations, retention)?;
         if !dry_run {
-            self.remove(&removed)?;
+            self.remove(&removed, generations.last().copied().unwrap_or(0))?;
         }
         let gone = |generation: &u64| removed.iter().any(|one| one.generation == *generation);
         let kept = generations.into_iter().filter(|generation| !gone(generation)).collect();
@@ -140,15 +140,17 @@ impl SymbolStore {
         Ok(Some(Removed { generation, bytes, created_at }))
     }
 
-    /// Notes what is about to go, takes the generations' names away, and only then their files. A
+    /// Notes what is about to go and makes what stays durable, takes the generations' names away, and only then their files. A
     /// crash between may bring some of the names back, in any combination, but never a generation
     /// with half its files.
-    fn remove(&self, removed: &[Removed]) -> Result<(), StoreError> {
+    fn remove(&self, removed: &[Removed], newest: u64) -> Result<(), StoreError> {
         let Some(last) = removed.last() else { return Ok(()) };
         let (vfs, dir) = (&**self.vfs(), self.dir());
         let note = Note { below: last.generation.saturating_add(1), at: Timestamp::now() };
         if self.collected_below() < note.below {
             durable::atomic_write_json_in(vfs, &dir.join(COLLECTED_FILE), &note)?;
+        } else {
+            self.settle(newest)?;
         }
         let mut trash = Vec::new();
         let mut result = Ok(());
@@ -184,8 +186,9 @@ impl SymbolStore {
         let (vfs, dir): (_, &Path) = (&**self.vfs(), self.dir());
         let leftovers = staging::leftovers(vfs, dir, self.is_local()).at("list", dir)?;
         if !dry_run {
-            for leftover in leftovers.iter().filter(|one| one.state == LeftoverState::Dead) {
-                staging::remove(vfs, dir, leftover).at("remove", &dir.join(&leftover.name))?;
+            let failed = staging::remove_dead(vfs, dir, &leftovers).into_iter().next();
+            if let Some((leftover, error)) = failed {
+                return Err(error).at("remove", &dir.join(&leftover.name));
             }
         }
         Ok(leftovers)

@@ -62,18 +62,35 @@ pub fn append_file(path: &Path) -> Result<File, StoreError> {
 /// [`atomic_write`] over any file system.
 pub(crate) fn atomic_write_in(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let parent = parent_of(path);
-    let mut file = tempfile::Builder::new()
+    let mut temporary = tempfile::Builder::new()
         .prefix(".tmp-")
         .rand_bytes(12)
         .make_in(parent, |path| vfs.create_new(path))
         .at("create a temporary file in", parent)?;
-    file.as_file_mut().write_all(bytes).at("write", file.path())?;
-    file.as_file().sync().at("sync", file.path())?;
-    let mut temporary = file.into_temp_path();
-    vfs.rename(&temporary, path).at("replace", path)?;
-    // It has another name now, so there is nothing left to clean up.
+    // It is removed by the file system that it is on, which need not be the operating system's.
     temporary.disable_cleanup(true);
+    let (file, temporary) = temporary.into_parts();
+    if let Err(error) = replace_with(vfs, file, bytes, &temporary, path) {
+        if let Err(error) = vfs.remove_file(&temporary) {
+            tracing::warn!(path = %temporary.display(), %error, "cannot remove a temporary file");
+        }
+        return Err(error);
+    }
     sync_dir(vfs, parent)
+}
+
+/// Writes `file`, which is called `temporary`, and gives it the name `path`.
+fn replace_with(
+    vfs: &dyn Vfs,
+    mut file: Box<dyn VfsFile>,
+    bytes: &[u8],
+    temporary: &Path,
+    path: &Path,
+) -> Result<(), StoreError> {
+    file.write_all(bytes).at("write", temporary)?;
+    file.sync().at("sync", temporary)?;
+    drop(file);
+    vfs.rename(temporary, path).at("replace", path)
 }
 
 /// [`atomic_write_json`] over any file system.
@@ -90,7 +107,7 @@ pub(crate) fn atomic_write_json_in<T: Serialize>(
 /// [`create_dir_durable`] over any file system.
 pub(crate) fn create_dirs(vfs: &dyn Vfs, path: &Path) -> Result<(), StoreError> {
     let above = parent_of(path);
-    if !above.is_dir() {
+    if !vfs.is_dir(above) {
         create_dirs(vfs, above)?;
     }
     create_one_dir_durable(vfs, path)
@@ -114,7 +131,7 @@ pub(crate) fn create_one_dir_durable(vfs: &dyn Vfs, path: &Path) -> Result<(), S
 /// or what the caller syncs.
 pub(crate) fn create_dir_unsynced(vfs: &dyn Vfs, path: &Path) -> Result<bool, StoreError> {
     match vfs.create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && vfs.is_dir(path) => Ok(false),
         result => result.at("create the directory", path).map(|()| true),
     }
 }

@@ -41,7 +41,7 @@
 //!     .collected.json          up to which number generations were removed on purpose
 //!     000007/                  a generation: immutable once it has this name
 //!       weights.safetensors  metrics.json  metadata.json  manifest.json
-//!     latest -> 000007         a hint for people and scripts; nothing here trusts it
+//!     latest -> 000007         a hint for people and scripts; nothing is read through it
 //!   runs/                      records of runs, owned by other crates
 //! ```
 //!
@@ -68,6 +68,10 @@
 //! and the lock is held for one rename and one sync. With contention the manifest is written again:
 //! two more syncs of about a kilobyte, whatever the size of the weights. A writer that loses the
 //! race for a number writes a fresh manifest and tries the next one.
+//!
+//! Whoever committed generation N may have died before it synced that name. It is synced before
+//! something is built on it, by the next commit or by a collection, unless `latest` names N: that
+//! link is made after the sync.
 //!
 //! An error before the rename removes the staging directory. An error of the sync after it is
 //! [`StoreError::CommitUncertain`]: the generation is there for every reader, but it may not

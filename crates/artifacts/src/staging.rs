@@ -142,29 +142,43 @@ fn state_of(tagged: &str, local: bool) -> LeftoverState {
     }
 }
 
-/// Removes what the dead left behind.
-pub(crate) fn remove(vfs: &dyn Vfs, dir: &Path, leftover: &Leftover) -> io::Result<()> {
-    let path = dir.join(&leftover.name);
-    match vfs.kind(&path) {
-        Ok(FileKind::Directory) => durable::remove_tree(vfs, &path),
-        Ok(_) => vfs.remove_file(&path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+/// Removes what the dead left behind of `leftovers`, and returns what could not be removed and why.
+///
+/// A generation that is being thrown away may get its name back from a crash as long as nobody has
+/// synced that it lost it, and must then still be whole. So that is done first.
+pub(crate) fn remove_dead<'a>(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    leftovers: &'a [Leftover],
+) -> Vec<(&'a Leftover, io::Error)> {
+    let dead = || leftovers.iter().filter(|one| one.state == LeftoverState::Dead);
+    let trash = dead().find(|one| one.name.starts_with(TRASH_PREFIX));
+    if let Some(trash) = trash
+        && let Err(error) = vfs.sync_dir(dir)
+    {
+        return vec![(trash, error)];
+    }
+    let remove = |leftover: &'a Leftover| match remove(vfs, &dir.join(&leftover.name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Some((leftover, error)),
+        _ => {
+            tracing::info!(dir = %dir.display(), leftover.name, "removed what was left behind");
+            None
+        }
+    };
+    dead().filter_map(remove).collect()
+}
+
+fn remove(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
+    match vfs.kind(path)? {
+        FileKind::Directory => durable::remove_tree(vfs, path),
+        FileKind::File | FileKind::Other => vfs.remove_file(path),
     }
 }
 
 /// Removes what the dead left behind among `names`, those in `dir`, as far as that is possible: it
 /// is in nobody's way.
 pub(crate) fn sweep(vfs: &dyn Vfs, dir: &Path, names: &[(OsString, FileKind)], local: bool) {
-    let dead = leftovers_among(names, local);
-    for leftover in dead.iter().filter(|one| one.state == LeftoverState::Dead) {
-        match remove(vfs, dir, leftover) {
-            Ok(()) => {
-                tracing::info!(dir = %dir.display(), leftover.name, "removed a dead writer's");
-            }
-            Err(error) => {
-                tracing::warn!(dir = %dir.display(), leftover.name, %error, "cannot remove");
-            }
-        }
+    for (leftover, error) in remove_dead(vfs, dir, &leftovers_among(names, local)) {
+        tracing::warn!(dir = %dir.display(), leftover.name, %error, "cannot remove");
     }
 }

@@ -1,6 +1,5 @@
 //! The store as a whole.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,7 +93,7 @@ impl StoreOptions {
     /// [`require_locks`](Self::require_locks) is set, [`StoreError::Io`] when it cannot be read.
     pub fn open(&self, root: impl AsRef<Path>) -> Result<Store, StoreError> {
         let root = root.as_ref();
-        if !root.is_dir() {
+        if !self.vfs.is_dir(root) {
             return Err(StoreError::NotAStore { path: root.to_owned() });
         }
         let store = self.at(root)?;
@@ -105,8 +104,7 @@ impl StoreOptions {
 
     /// The store at an existing directory, under the one name that identifies it.
     fn at(&self, root: &Path) -> Result<Store, StoreError> {
-        let root = if cfg!(unix) { fs::canonicalize(root) } else { std::path::absolute(root) }
-            .at("find", root)?;
+        let root = self.vfs.canonicalize(root).at("find", root)?;
         let network = self.vfs.describe(&root).ok().and_then(|system| system.network);
         let (vfs, metrics) = (self.vfs.clone(), self.metrics.clone());
         Ok(Store { root: root.into(), context: Arc::new(Context { vfs, metrics, network }) })
@@ -220,7 +218,7 @@ impl Store {
         let mut symbols = Vec::new();
         for (name, kind) in self.context.vfs.list(&dir).at("list", &dir)? {
             let Some(Ok(symbol)) = name.to_str().map(Symbol::from_dir_name) else { continue };
-            if kind == FileKind::Directory || dir.join(&name).is_dir() {
+            if kind == FileKind::Directory || self.context.vfs.is_dir(&dir.join(&name)) {
                 symbols.push(symbol);
             }
         }

@@ -112,7 +112,7 @@ impl SymbolStore {
                 }
                 // A listing may miss both the generation that was collected while it ran and the
                 // one that was committed: emptiness must be seen more than once.
-                Ok(None) if attempt < EMPTY_READS && self.dir.is_dir() => {}
+                Ok(None) if attempt < EMPTY_READS && self.vfs().is_dir(&self.dir) => {}
                 result => return result,
             }
         }
@@ -197,6 +197,22 @@ impl SymbolStore {
     pub(crate) fn open(&self, generation: u64) -> Result<Opened, StoreError> {
         let vfs = self.vfs().clone();
         reader::open(vfs, self.generation_dir(generation), &self.symbol, generation)
+    }
+
+    /// The generation that the link to the newest names. It is made only once that generation is
+    /// durable.
+    pub(crate) fn hinted(&self) -> Option<u64> {
+        let target = self.vfs().read_link(&self.dir.join(LATEST_LINK)).ok()?;
+        generation::from_dir_name(target.to_str()?)
+    }
+
+    /// Makes the newest generation durable before something is built on it: whoever committed it
+    /// may have died between giving it its name and syncing that.
+    pub(crate) fn settle(&self, newest: u64) -> Result<(), StoreError> {
+        if newest == 0 || self.hinted() == Some(newest) {
+            return Ok(());
+        }
+        durable::sync_dir(&**self.vfs(), &self.dir)
     }
 
     /// What the next commit goes on top of. A damaged manifest is stepped over, loudly, and one that

@@ -328,6 +328,7 @@ impl Transaction {
     /// Its number is above `taken` too: something that is no generation may bear that name.
     fn next_manifest(&self, lock: &SymbolLock, taken: u64) -> Result<Manifest, StoreError> {
         let head = lock.take_head().map_or_else(|| self.store.head(), Ok)?;
+        self.store.settle(head.generation)?;
         let symbol = self.symbol().clone();
         if let Some(newest) = &head.manifest
             && newest.fencing_token > lock.token()

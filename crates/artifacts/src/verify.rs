@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::manifest::MANIFEST_FILE;
-use crate::symbol_store::{LATEST_LINK, SymbolStore};
-use crate::{Fault, Manifest, Parent, Problem, StoreError, generation};
+use crate::symbol_store::SymbolStore;
+use crate::{Fault, Manifest, Parent, Problem, StoreError};
 
 /// The result of checking all generations of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,6 +47,8 @@ impl SymbolStore {
     /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
     /// here but a fault in the report.
     pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
+        // The link is made after the generation, so if there is none of its number or above, that
+        // one was lost.
         let hinted = self.hinted();
         let generations = self.generations()?;
         let missing = hinted.filter(|hinted| generations.last() < Some(hinted));
@@ -75,13 +77,6 @@ impl SymbolStore {
                 .sum(),
             faults: checked.into_iter().flat_map(|one| one.faults).chain(lost).collect(),
         })
-    }
-
-    /// The generation that the link to the newest names. It is made only after the generation, so
-    /// if there is none of that number or above, it was lost.
-    fn hinted(&self) -> Option<u64> {
-        let target = self.vfs().read_link(&self.dir().join(LATEST_LINK)).ok()?;
-        generation::from_dir_name(target.to_str()?)
     }
 }
 

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a name in a directory stands for; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,12 @@ pub trait Vfs: fmt::Debug + Send + Sync {
 
     /// What `path` is; a link is not followed.
     fn kind(&self, path: &Path) -> io::Result<FileKind>;
+
+    /// Whether `path` is a directory or a link to one.
+    fn is_dir(&self, path: &Path) -> bool;
+
+    /// The one name that identifies what `path`, which must exist, stands for.
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf>;
 
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
@@ -178,6 +184,14 @@ impl Vfs for RealVfs {
 
     fn kind(&self, path: &Path) -> io::Result<FileKind> {
         Ok(fs::symlink_metadata(path)?.file_type().into())
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        if cfg!(unix) { fs::canonicalize(path) } else { std::path::absolute(path) }
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {

@@ -3,12 +3,14 @@
 
 mod commit;
 mod concurrency;
+mod crash;
 mod damage;
 mod durable;
 mod history;
 mod lock;
 mod model;
 mod processes;
+mod sim;
 mod store;
 
 use std::collections::BTreeMap;
@@ -35,18 +37,23 @@ fn empty_symbol() -> (TempDir, SymbolStore) {
 
 /// Stages three files that all name `id`.
 fn stage(symbol: &SymbolStore, id: u64) -> Transaction {
-    let mut transaction = symbol.begin().unwrap();
+    try_stage(symbol, id).unwrap()
+}
+
+/// [`stage`] where it may fail.
+fn try_stage(symbol: &SymbolStore, id: u64) -> Result<Transaction, StoreError> {
+    let mut transaction = symbol.begin()?;
     let values = [id as f32; 600];
     let meta = BTreeMap::from([("id".to_owned(), id.to_string())]);
-    transaction.put_weights([("w", &[20, 30][..], &values[..])], meta).unwrap();
-    transaction.put_json("metrics.json", &BTreeMap::from([("id", id)])).unwrap();
-    transaction.put_bytes("metadata.json", format!("{{\"id\":{id}}}").as_bytes()).unwrap();
-    transaction
+    transaction.put_weights([("w", &[20, 30][..], &values[..])], meta)?;
+    transaction.put_json("metrics.json", &BTreeMap::from([("id", id)]))?;
+    transaction.put_bytes("metadata.json", format!("{{\"id\":{id}}}").as_bytes())?;
+    Ok(transaction)
 }
 
 /// Commits three files that all name `id`.
 fn commit(symbol: &SymbolStore, id: u64) -> Result<Commit, StoreError> {
-    let transaction = stage(symbol, id);
+    let transaction = try_stage(symbol, id)?;
     transaction.commit(&symbol.lock(PATIENT)?)
 }
 
