@@ -82,7 +82,7 @@ impl SymbolStore {
         let generations = self.generations()?;
         let removed = self.superfluous(&generations, retention)?;
         if !dry_run {
-            self.remove(&removed, generations.last().copied().unwrap_or(0))?;
+            self.remove(&removed)?;
         }
         let gone = |generation: &u64| removed.iter().any(|one| one.generation == *generation);
         let kept = generations.into_iter().filter(|generation| !gone(generation)).collect();
@@ -140,17 +140,15 @@ impl SymbolStore {
         Ok(Some(Removed { generation, bytes, created_at }))
     }
 
-    /// Notes what is about to go and makes what stays durable, takes the generations' names away, and only then their files. A
+    /// Notes what is about to go (with that note, what stays becomes durable too), takes the generations' names away, and only then their files. A
     /// crash between may bring some of the names back, in any combination, but never a generation
     /// with half its files.
-    fn remove(&self, removed: &[Removed], newest: u64) -> Result<(), StoreError> {
+    fn remove(&self, removed: &[Removed]) -> Result<(), StoreError> {
         let Some(last) = removed.last() else { return Ok(()) };
         let (vfs, dir) = (&**self.vfs(), self.dir());
         let note = Note { below: last.generation.saturating_add(1), at: Timestamp::now() };
         if self.collected_below() < note.below {
             durable::atomic_write_json_in(vfs, &dir.join(COLLECTED_FILE), &note)?;
-        } else {
-            self.settle(newest)?;
         }
         let mut trash = Vec::new();
         let mut result = Ok(());

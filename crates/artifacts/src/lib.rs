@@ -70,8 +70,7 @@
 //! race for a number writes a fresh manifest and tries the next one.
 //!
 //! Whoever committed generation N may have died before it synced that name. It is synced before
-//! something is built on it, by the next commit or by a collection, unless `latest` names N: that
-//! link is made after the sync.
+//! something is built on it, unless `latest` names N: that link is made after the sync.
 //!
 //! An error before the rename removes the staging directory. An error of the sync after it is
 //! [`StoreError::CommitUncertain`]: the generation is there for every reader, but it may not

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use mambafleet_protocol::Symbol;
 
 use crate::error::IoContext;
+use crate::manifest::MANIFEST_FILE;
 use crate::metrics::StoreMetrics;
 use crate::reader::Opened;
 use crate::store::Context;
 use crate::vfs::{FileKind, Vfs};
 use crate::{
-    Fault, Manifest, Snapshot, StoreError, SymbolLock, Transaction, Wait, durable, generation,
-    reader, staging,
+    Fault, Manifest, Problem, Snapshot, StoreError, SymbolLock, Transaction, Wait, durable,
+    generation, reader, staging,
 };
 
 /// The link to the newest generation that people and scripts may follow.
@@ -215,7 +216,7 @@ impl SymbolStore {
         durable::sync_dir(&**self.vfs(), &self.dir)
     }
 
-    /// What the next commit goes on top of. A damaged manifest is stepped over, loudly, and one that
+    /// What the next commit goes on top of; an error when the disk refuses to tell. A damaged manifest is stepped over, loudly, and one that
     /// was removed meanwhile quietly: the next generation's number is above both all the same.
     pub(crate) fn head(&self) -> Result<Head, StoreError> {
         let generations = self.generations()?;
@@ -224,6 +225,11 @@ impl SymbolStore {
             match self.manifest(generation) {
                 Ok(Ok(manifest)) => {
                     return Ok(Head { generation: newest, manifest: Some(manifest) });
+                }
+                // The disk may yet give it back, and would then find its successor beside it.
+                Ok(Err(Fault { problem: Problem::Unreadable { reason }, .. })) => {
+                    let path = self.generation_dir(generation).join(MANIFEST_FILE);
+                    return Err(io::Error::other(reason)).at("read", &path);
                 }
                 Ok(Err(fault)) => tracing::error!(symbol = %self.symbol, %fault, "damaged"),
                 Err(StoreError::NotFound { .. }) => {}

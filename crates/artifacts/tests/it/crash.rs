@@ -18,29 +18,26 @@ use mambafleet_artifacts::{Digest, Retention, Store, StoreError, StoreOptions, S
 use rayon::prelude::*;
 use tempfile::TempDir;
 
-use crate::sim::{Disk, Kind, Operation, SimVfs, Tree, Verdict};
+use crate::sim::{Disk, Kind, OPAQUE, Operation, SimVfs, Tree, Verdict};
 use crate::{commit, id_of, stage, try_stage};
 
-const ROOT: &str = "/sim/store";
+pub(crate) const ROOT: &str = "/sim/store";
 const EXPORT: &str = "/sim/export";
 
-/// Nobody looks into these directories: what a crash left there makes no difference.
-const OPAQUE: [&str; 2] = [".staging-", ".trash-"];
-
 /// Which content belongs to which generation.
-type Contents = BTreeMap<u64, u64>;
+pub(crate) type Contents = BTreeMap<u64, u64>;
 
 /// What a crash may not take, and what it may.
 #[derive(Debug, Clone, Default)]
-struct Promise {
+pub(crate) struct Promise {
     /// The store was created.
-    store: bool,
+    pub(crate) store: bool,
     /// These generations were acknowledged.
-    must: Contents,
+    pub(crate) must: Contents,
     /// These may be there or not: they are being committed or collected.
-    may: Contents,
+    pub(crate) may: Contents,
     /// The content that was exported, and whether that was acknowledged.
-    export: Option<(u64, bool)>,
+    pub(crate) export: Option<(u64, bool)>,
 }
 
 /// What becomes of the operations of a run.
@@ -48,18 +45,18 @@ struct Promise {
 struct Control {
     /// The sync that does nothing.
     skipped: Option<usize>,
-    /// Before which operation the process dies.
-    death: Option<Box<dyn FnMut(&Operation) -> bool + Send>>,
-    dead: bool,
+    /// How many more operations there are before the process dies.
+    life: Option<usize>,
     /// The syncs that were asked for.
     syncs: Vec<Operation>,
 }
 
 impl Control {
     fn judge(&mut self, operation: &Operation) -> Verdict {
-        if self.dead || self.death.as_mut().is_some_and(|death| death(operation)) {
-            self.dead = true;
-            return Verdict::Dead;
+        match &mut self.life {
+            Some(0) => return Verdict::Dead,
+            Some(life) => *life -= 1,
+            None => {}
         }
         if !matches!(operation.kind, Kind::SyncFile | Kind::SyncDir) {
             return Verdict::Done;
@@ -83,9 +80,7 @@ struct Run {
 impl Run {
     fn new(skipped: Option<usize>) -> Self {
         let locks = Arc::new(tempfile::tempdir().unwrap());
-        let sim = Tree::Dir(Arc::new(BTreeMap::new()));
-        let root = Tree::Dir(Arc::new(BTreeMap::from([("sim".to_owned(), sim)])));
-        let vfs = SimVfs::new(Disk::holding(&root), Some(locks));
+        let vfs = SimVfs::new(Disk::holding(&bare()), Some(locks));
         let control = Arc::new(Mutex::new(Control { skipped, ..Control::default() }));
         let judge = control.clone();
         vfs.set_hook(move |operation| judge.lock().unwrap().judge(operation));
@@ -101,29 +96,14 @@ impl Run {
     }
 
     /// Whether a process that does this dies when it has done so many operations.
-    fn dies_after(&mut self, mut operations: usize, act: impl FnOnce(&Self)) -> bool {
-        let death = move |_: &Operation| {
-            let dead = operations == 0;
-            operations = operations.saturating_sub(1);
-            dead
-        };
-        self.dies_when(death, act)
-    }
-
-    /// Whether a process that does this dies before an operation that `death` is true of.
-    fn dies_when(
-        &mut self,
-        death: impl FnMut(&Operation) -> bool + Send + 'static,
-        act: impl FnOnce(&Self),
-    ) -> bool {
-        self.control.lock().unwrap().death = Some(Box::new(death));
+    fn dies_after(&mut self, operations: usize, act: impl FnOnce(&Self)) -> bool {
+        self.control.lock().unwrap().life = Some(operations);
         act(self);
-        let mut control = self.control.lock().unwrap();
-        control.death = None;
-        if control.dead {
+        let dead = self.control.lock().unwrap().life.take() == Some(0);
+        if dead {
             self.death = self.vfs.moments() - 1;
         }
-        std::mem::take(&mut control.dead)
+        dead
     }
 
     fn symbol(&self) -> SymbolStore {
@@ -156,7 +136,7 @@ impl Run {
         moments.into_iter().enumerate().skip(moment).flat_map(move |(at, disk)| {
             let current: Vec<usize> = self.promises_at(at).collect();
             let fresh: Vec<_> = disk
-                .after_a_crash(&OPAQUE)
+                .after_a_crash()
                 .into_iter()
                 .flat_map(|tree| current.iter().map(move |&promise| (promise, tree.clone())))
                 .filter(|state| seen.insert(state.clone()))
@@ -237,28 +217,6 @@ fn collector_dies(run: &mut Run, life: usize) -> bool {
     dead
 }
 
-/// A collector dies before it takes the first name away, a writer before its new name is durable,
-/// and another collector goes on.
-fn collector_and_writer_die(run: &mut Run) {
-    three_of_which_one_is_kept(run);
-    let names_go = |operation: &Operation| {
-        operation.kind == Kind::Rename && operation.path.ends_with("000001")
-    };
-    run.dies_when(names_go, |run| drop(run.symbol().gc(&keep(1), false)));
-    run.promise(|promise| promise.may.extend([(4, 40)]));
-    let mut renamed = false;
-    let name_is_new = move |operation: &Operation| {
-        std::mem::replace(&mut renamed, operation.kind == Kind::RenameNew)
-    };
-    run.dies_when(name_is_new, |run| drop(commit(&run.symbol(), 40)));
-    run.promise(|promise| promise.may.append(&mut promise.must));
-    assert_eq!(run.symbol().gc(&keep(1), false).unwrap().kept, [4]);
-    run.promise(|promise| {
-        promise.may.clear();
-        promise.must.insert(4, 40);
-    });
-}
-
 /// Commits three generations, of which two may be collected.
 fn three_of_which_one_is_kept(run: &mut Run) {
     run.open();
@@ -292,12 +250,18 @@ fn commit_prepared(symbol: &SymbolStore, id: u64, prepare: bool) -> u64 {
     transaction.commit(&symbol.lock(Wait::Fail).unwrap()).unwrap().generation
 }
 
-fn keep(generations: usize) -> Retention {
+/// A disk on which a store may be made.
+pub(crate) fn bare() -> Tree {
+    let sim = Tree::Dir(Arc::default());
+    Tree::Dir(Arc::new(BTreeMap::from([("sim".to_owned(), sim)])))
+}
+
+pub(crate) fn keep(generations: usize) -> Retention {
     Retention { keep: NonZeroUsize::new(generations).unwrap(), min_age: Duration::ZERO }
 }
 
 /// Checks what a crash left, as the next process would find it.
-fn check(tree: &Tree, promise: &Promise, locks: Arc<TempDir>) -> Result<(), String> {
+pub(crate) fn check(tree: &Tree, promise: &Promise, locks: Arc<TempDir>) -> Result<(), String> {
     let vfs = SimVfs::new(Disk::holding(&of_an_earlier_boot(tree)), Some(locks));
     let looked_into = watch_what_is_opaque(&vfs);
     let options = StoreOptions::default().vfs(Arc::new(vfs.clone()));
@@ -477,9 +441,6 @@ fn no_crash_after_a_death_breaks_a_promise() {
     let rollback = |symbol: &SymbolStore| symbol.rollback(Some(1), Wait::Fail).map(drop);
     enumerate_all("a rollback dies", &each_death(|run, life| writer_dies(run, life, rollback)));
     enumerate_all("a collector dies", &each_death(collector_dies));
-    let mut run = Run::new(None);
-    collector_and_writer_die(&mut run);
-    enumerate_all("a collector and a writer die", &[run]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod concurrency;
 mod crash;
 mod damage;
 mod durable;
+mod faults;
 mod history;
 mod lock;
 mod model;

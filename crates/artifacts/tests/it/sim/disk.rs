@@ -10,6 +10,10 @@ pub(crate) type Inode = usize;
 
 const ROOT: Inode = 0;
 
+/// What the names of directories begin with that nobody looks into: what a crash left there makes
+/// no difference. Whoever relies on that checks it.
+pub(crate) const OPAQUE: [&str; 2] = [".staging-", ".trash-"];
+
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
     File(FileNode),
@@ -93,10 +97,6 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn empty() -> Self {
-        Self { nodes: vec![Node::Dir(DirNode::default())] }
-    }
-
     /// A disk that holds `tree`, all of it durable.
     pub(crate) fn holding(tree: &Tree) -> Self {
         let mut disk = Self { nodes: Vec::new() };
@@ -235,13 +235,28 @@ impl Disk {
     /// may be lost, torn, or leave only its length; of each directory's changes any subset may be
     /// lost. A rename within a directory is one change.
     ///
-    /// Directories whose names begin as one of `opaque` does are left empty: whoever asks for that
-    /// must see to it that nobody looks into them, and then their content makes no difference.
-    pub(crate) fn after_a_crash(&self, opaque: &[&str]) -> BTreeSet<Tree> {
-        self.trees(ROOT, opaque)
+    /// [Opaque](OPAQUE) directories are left empty.
+    pub(crate) fn after_a_crash(&self) -> BTreeSet<Tree> {
+        self.trees(ROOT)
     }
 
-    fn trees(&self, inode: Inode, opaque: &[&str]) -> BTreeSet<Tree> {
+    /// What a running system sees.
+    pub(crate) fn as_it_is(&self) -> Tree {
+        self.tree(ROOT)
+    }
+
+    fn tree(&self, inode: Inode) -> Tree {
+        match &self.nodes[inode] {
+            Node::Link(target) => Tree::Link(target.clone()),
+            Node::File(file) => Tree::File(file.content.clone().into()),
+            Node::Dir(dir) => {
+                let entry = |(name, &inode): (&String, _)| (name.clone(), self.tree(inode));
+                Tree::Dir(Arc::new(dir.names.iter().map(entry).collect()))
+            }
+        }
+    }
+
+    fn trees(&self, inode: Inode) -> BTreeSet<Tree> {
         match &self.nodes[inode] {
             Node::Link(target) => BTreeSet::from([Tree::Link(target.clone())]),
             Node::File(file) => file.variants().into_iter().map(|v| Tree::File(v.into())).collect(),
@@ -253,19 +268,19 @@ impl Disk {
                     names
                 });
                 let listings: BTreeSet<BTreeMap<String, Inode>> = listings.collect();
-                listings.iter().flat_map(|names| self.fill(names, opaque)).collect()
+                listings.iter().flat_map(|names| self.fill(names)).collect()
             }
         }
     }
 
     /// Every directory with these names in it.
-    fn fill(&self, names: &BTreeMap<String, Inode>, opaque: &[&str]) -> Vec<Tree> {
+    fn fill(&self, names: &BTreeMap<String, Inode>) -> Vec<Tree> {
         let mut filled = vec![BTreeMap::new()];
         for (name, &inode) in names {
-            let closed = opaque.iter().any(|prefix| name.starts_with(prefix));
+            let closed = OPAQUE.iter().any(|prefix| name.starts_with(prefix));
             let trees = match &self.nodes[inode] {
                 Node::Dir(_) if closed => BTreeSet::from([Tree::Dir(Arc::default())]),
-                _ => self.trees(inode, opaque),
+                _ => self.trees(inode),
             };
             let with = |entries: &BTreeMap<String, Tree>, tree: &Tree| {
                 let mut entries = entries.clone();

@@ -3,6 +3,7 @@
 
 mod disk;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,7 +14,7 @@ use mambafleet_artifacts::vfs::{FileKind, FileSystem, Vfs, VfsFile};
 use tempfile::TempDir;
 
 use disk::{DirNode, FileNode, Inode, Node};
-pub(crate) use disk::{Disk, Tree};
+pub(crate) use disk::{Disk, OPAQUE, Tree};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +116,21 @@ impl SimVfs {
 
     pub(crate) fn take_moments(&self) -> Vec<Disk> {
         self.0.state.lock().unwrap().moments.take().unwrap_or_default()
+    }
+
+    /// Everything that a crash may leave now.
+    pub(crate) fn after_a_crash(&self) -> BTreeSet<Tree> {
+        self.0.state.lock().unwrap().disk.after_a_crash()
+    }
+
+    /// What a running system sees now.
+    pub(crate) fn as_it_is(&self) -> Tree {
+        self.0.state.lock().unwrap().disk.as_it_is()
+    }
+
+    /// How many operations there were.
+    pub(crate) fn operations(&self) -> usize {
+        self.0.state.lock().unwrap().operations
     }
 
     fn ask(&self, kind: Kind, path: &Path) -> Verdict {
