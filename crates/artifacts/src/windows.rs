@@ -1,10 +1,11 @@
 //! What Windows needs in place of the calls that serve elsewhere, or around them. A part of
 //! [`vfs`](crate::vfs).
 
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::windows::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::thread;
 use std::time::Duration;
 
@@ -68,12 +69,23 @@ pub(crate) fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
 /// A path whose length is no obstacle: in its verbatim form, where it is long.
 fn reachable(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if path.as_os_str().len() >= LONG => {
-            Ok(fs::canonicalize(parent)?.join(name))
+    Ok(if path.as_os_str().len() < LONG { path } else { verbatim(path) })
+}
+
+fn verbatim(path: PathBuf) -> PathBuf {
+    let Some(Component::Prefix(prefix)) = path.components().next() else { return path };
+    let mut start = OsString::from(r"\\?\");
+    match prefix.kind() {
+        Prefix::Disk(_) => start.push(prefix.as_os_str()),
+        Prefix::UNC(server, share) => {
+            let parts = ["UNC".as_ref(), server, share];
+            start.push(parts.join(OsStr::new(r"\")));
         }
-        _ => Ok(path),
+        _ => return path,
     }
+    let mut verbatim = PathBuf::from(start);
+    verbatim.extend(path.components().skip(1));
+    verbatim
 }
 
 /// Writes the names in a directory to the disk. Some file systems cannot, and some network shares
@@ -87,5 +99,100 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     match crate::vfs::VfsFile::sync(&opened) {
         Err(error) if is_one_of(&error, &[INVALID_FUNCTION, NOT_SUPPORTED]) => Ok(()),
         result => result,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests set up files in place")]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::vfs::{RealVfs, Vfs};
+
+    #[test]
+    fn a_directory_never_takes_the_name_of_anything_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, empty, full, file, free] =
+            ["from", "empty", "full", "file", "free"].map(|name| dir.path().join(name));
+        for made in [&from, &empty, &full] {
+            fs::create_dir(made).unwrap();
+        }
+        fs::write(from.join("inside"), "mine").unwrap();
+        fs::write(full.join("inside"), "theirs").unwrap();
+        fs::write(&file, "theirs").unwrap();
+        for taken in [&empty, &full, &file] {
+            assert!(!RealVfs.rename_new(&from, taken).unwrap(), "{}", taken.display());
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+        assert!(RealVfs.rename_new(&from, &free).unwrap());
+        assert_eq!(fs::read(free.join("inside")).unwrap(), b"mine");
+        assert!(!from.exists());
+        assert!(RealVfs.rename_new(&from, &dir.path().join("other")).is_err(), "nothing there");
+    }
+
+    #[test]
+    fn long_paths_are_renamed_and_synced_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a".repeat(150)).join("b".repeat(150));
+        fs::create_dir_all(deep.join("from")).unwrap();
+        assert!(RealVfs.rename_new(&deep.join("from"), &deep.join("to")).unwrap());
+        fs::create_dir(deep.join("from")).unwrap();
+        assert!(!RealVfs.rename_new(&deep.join("from"), &deep.join("to")).unwrap());
+        RealVfs.sync_dir(&deep).unwrap();
+    }
+
+    #[test]
+    fn paths_become_verbatim_whatever_they_begin_with() {
+        for (path, expected) in [
+            (r"C:\a\b", r"\\?\C:\a\b"),
+            (r"\\server\share\a\b", r"\\?\UNC\server\share\a\b"),
+            (r"\\?\C:\a\b", r"\\?\C:\a\b"),
+            (r"\\?\UNC\server\share\a", r"\\?\UNC\server\share\a"),
+        ] {
+            assert_eq!(verbatim(path.into()).as_os_str(), expected);
+        }
+        let short = reachable(Path::new(r"C:\a")).unwrap();
+        assert_eq!(short.as_os_str(), r"C:\a");
+    }
+
+    #[test]
+    fn directories_are_synced_and_missing_ones_are_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        RealVfs.sync_dir(dir.path()).unwrap();
+        let missing = RealVfs.sync_dir(&dir.path().join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_refused_for_a_moment_is_tried_again_and_nothing_else() {
+        let attempts = |code: i32, refusals: usize| {
+            let mut attempts = 0;
+            let result = patiently(|| {
+                attempts += 1;
+                if attempts > refusals { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
+            });
+            (result.map_err(|error| error.raw_os_error()), attempts)
+        };
+        assert_eq!(attempts(SHARING_VIOLATION, 2), (Ok(()), 3));
+        assert_eq!(attempts(ACCESS_DENIED, 2), (Ok(()), 3));
+        assert_eq!(attempts(INVALID_FUNCTION, 2), (Err(Some(INVALID_FUNCTION)), 1));
+        assert_eq!(attempts(ACCESS_DENIED, 100), (Err(Some(ACCESS_DENIED)), 9));
+    }
+
+    #[test]
+    fn a_file_that_others_have_open_for_themselves_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let alone = File::options().read(true).share_mode(0).open(&path).unwrap();
+        assert!(File::open(&path).is_err());
+        thread::scope(|scope| {
+            let opener = scope.spawn(|| RealVfs.open(&path).map(drop));
+            thread::sleep(Duration::from_millis(50));
+            drop(alone);
+            opener.join().unwrap().unwrap();
+        });
     }
 }

@@ -10,6 +10,8 @@ mod lock;
 mod model;
 mod processes;
 mod store;
+#[cfg(windows)]
+mod windows;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
