@@ -36,6 +36,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Running(Child);
 
 impl Running {
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }
@@ -142,6 +143,7 @@ impl Sandbox {
     }
 
     /// Waits until the log of the newest run holds an event that `wanted` accepts.
+    #[cfg_attr(windows, expect(dead_code, reason = "the tests that wait are not built there"))]
     pub(crate) fn wait_for_event(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
