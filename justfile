@@ -61,6 +61,10 @@ real DATA:
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
 
+# Lints, builds and tests for Windows, under Wine; installs what it needs.
+windows *ARGS:
+    bash tests/windows/run {{ ARGS }}
+
 # What saving, locking and reading cost: criterion's figures, then a table.
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}

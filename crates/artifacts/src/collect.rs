@@ -35,7 +35,8 @@ pub struct Collected {
     pub removed: Vec<Removed>,
     /// The generations left, ascending.
     pub kept: Vec<u64>,
-    /// What writers left unfinished: the dead ones' was removed, the others' was not.
+    /// What writers left unfinished: the dead ones' was removed, as far as nobody has it open on
+    /// Windows; the others' was not.
     pub leftovers: Vec<Leftover>,
 }
 
@@ -73,16 +74,17 @@ impl SymbolStore {
     /// The newest [`keep`](Retention::keep) generations *that verify* stay, and so does everything
     /// newer than the oldest of them: damaged generations never push out intact ones. Only the
     /// oldest generations without a gap are removed, so that history has a beginning and no holes.
-    /// Readers that have opened a generation can read it to its end.
+    /// Readers that have opened a generation can read it to its end. On Windows it is kept until
+    /// they are done, together with all that are newer.
     ///
     /// # Errors
     /// [`StoreError::Io`] when the operating system refuses. Generations that were removed before
     /// that stay removed; every other one stays whole.
     pub fn gc(&self, retention: &Retention, dry_run: bool) -> Result<Collected, StoreError> {
         let generations = self.generations()?;
-        let removed = self.superfluous(&generations, retention)?;
+        let mut removed = self.superfluous(&generations, retention)?;
         if !dry_run {
-            self.remove(&removed)?;
+            removed.truncate(self.remove(&removed)?);
         }
         let gone = |generation: &u64| removed.iter().any(|one| one.generation == *generation);
         let kept = generations.into_iter().filter(|generation| !gone(generation)).collect();
@@ -140,26 +142,27 @@ impl SymbolStore {
         Ok(Some(Removed { generation, bytes, created_at }))
     }
 
-    /// Notes what is about to go (with that note, what stays becomes durable too), takes the generations' names away, and only then their files. A
-    /// crash between may bring some of the names back, in any combination, but never a generation
-    /// with half its files.
-    fn remove(&self, removed: &[Removed]) -> Result<(), StoreError> {
-        let Some(last) = removed.last() else { return Ok(()) };
+    /// Notes what is about to go (with that note, what stays becomes durable too), takes the
+    /// generations' names away, and only then their files. A crash between may bring some of the
+    /// names back, in any combination, but never a generation with half its files. Tells how many are gone: all, up to the first that is in use.
+    fn remove(&self, removed: &[Removed]) -> Result<usize, StoreError> {
+        let Some(last) = removed.last() else { return Ok(0) };
         let (vfs, dir) = (&**self.vfs(), self.dir());
         let note = Note { below: last.generation.saturating_add(1), at: Timestamp::now() };
         if self.collected_below() < note.below {
             durable::atomic_write_json_in(vfs, &dir.join(COLLECTED_FILE), &note)?;
         }
         let mut trash = Vec::new();
-        let mut result = Ok(());
-        for Removed { generation, .. } in removed {
+        let mut result = Ok(removed.len());
+        for (before, Removed { generation, .. }) in removed.iter().enumerate() {
             let (from, to) = (self.generation_dir(*generation), staging::trash_path(dir));
             match vfs.rename(&from, &to) {
                 Ok(()) => trash.push(to),
                 // Another collector was quicker.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    result = Err(error).at("remove", &from);
+                    let in_use = is_in_use(&error).then_some(before);
+                    result = in_use.map_or_else(|| Err(error).at("remove", &from), Ok);
                     break;
                 }
             }
@@ -168,7 +171,7 @@ impl SymbolStore {
             durable::sync_dir(vfs, dir)?;
         }
         for path in &trash {
-            durable::remove_tree(vfs, path).at("remove", path)?;
+            unless_in_use(durable::remove_tree(vfs, path)).at("remove", path)?;
         }
         result
     }
@@ -184,9 +187,8 @@ impl SymbolStore {
         let (vfs, dir): (_, &Path) = (&**self.vfs(), self.dir());
         let leftovers = staging::leftovers(vfs, dir, self.is_local()).at("list", dir)?;
         if !dry_run {
-            let failed = staging::remove_dead(vfs, dir, &leftovers).into_iter().next();
-            if let Some((leftover, error)) = failed {
-                return Err(error).at("remove", &dir.join(&leftover.name));
+            for (leftover, error) in staging::remove_dead(vfs, dir, &leftovers) {
+                unless_in_use(Err(error)).at("remove", &dir.join(&leftover.name))?;
             }
         }
         Ok(leftovers)
@@ -200,4 +202,21 @@ impl SymbolStore {
         let dir = self.generation_dir(generation);
         reader::read_manifest(&**self.vfs(), &dir, self.symbol(), generation)
     }
+}
+
+/// Leaves what somebody has open, which has lost its name already, to the next collection.
+fn unless_in_use(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if is_in_use(&error) => {
+            tracing::debug!(%error, "in use; left to the next collection");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Whether the system refused because somebody has a file open: access denied, sharing violation,
+/// or a directory that is not empty before its files are closed. Only Windows does.
+fn is_in_use(error: &io::Error) -> bool {
+    cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 145))
 }

@@ -1,5 +1,7 @@
 //! Names of generations and of the files in them.
 
+use mambafleet_protocol::is_device_name;
+
 /// The longest file name that a transaction accepts, in bytes.
 const MAX_FILE_NAME: usize = 100;
 
@@ -30,6 +32,8 @@ pub(crate) fn file_name_fault(name: &str) -> Option<&'static str> {
         Some("it must not begin with '.' or '-', nor end with '.'")
     } else if name.eq_ignore_ascii_case(crate::MANIFEST_FILE) {
         Some("this name is the store's own")
+    } else if is_device_name(&name.to_ascii_uppercase()) {
+        Some("Windows takes it for a device")
     } else {
         None
     }
@@ -66,6 +70,16 @@ mod tests {
         }
         for name in [crate::MANIFEST_FILE, "Manifest.JSON", &long] {
             assert!(file_name_fault(name).is_some(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn devices_of_windows_are_no_files_anywhere() {
+        for name in ["CON", "prn", "Aux.json", "nul.tar.gz", "COM1", "com9.txt", "lpt1", "LPT9.x"] {
+            assert_eq!(file_name_fault(name), Some("Windows takes it for a device"), "{name:?}");
+        }
+        for name in ["console", "a.con", "com", "COM10", "lpt.txt", "xnul", "null.json"] {
+            assert_eq!(file_name_fault(name), None, "{name:?}");
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Who this process is, precisely enough to tell later whether it is gone.
+//!
+//! Only Linux shows all that is needed for that, under `/proc`. Elsewhere nobody is ever known to
+//! be gone, so that what a killed writer had staged stays until somebody removes it by hand.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,13 +55,18 @@ fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
+/// Something under `/proc`. Only Linux is asked: Wine shows the one below it, whose processes have
+/// other ids.
+fn proc_file(path: &str) -> Option<String> {
+    if cfg!(target_os = "linux") { std::fs::read_to_string(path).ok() } else { None }
+}
+
 fn boot_id() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
+    Some(proc_file("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 fn start_time() -> Option<u64> {
-    parse_start_time(&std::fs::read_to_string("/proc/self/stat").ok()?)
+    parse_start_time(&proc_file("/proc/self/stat")?)
 }
 
 /// Field 22 of `/proc/<pid>/stat`. The second field is the program's name in parentheses, which
@@ -123,8 +131,8 @@ impl ProcessTag {
             return Liveness::Gone;
         }
         // The id may be another process's by now. Where that cannot be seen, assume that it is not.
-        match std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) {
-            Ok(stat) if parse_start_time(&stat).is_some_and(|t| t != self.start_time) => {
+        match proc_file(&format!("/proc/{}/stat", self.pid)) {
+            Some(stat) if parse_start_time(&stat).is_some_and(|t| t != self.start_time) => {
                 Liveness::Gone
             }
             _ => Liveness::Alive,

@@ -115,6 +115,8 @@ mod transaction;
 mod verify;
 pub mod vfs;
 mod weights;
+#[cfg(windows)]
+mod windows;
 
 pub use collect::{Collected, Removed, Retention};
 pub use digest::{Digest, InvalidDigest};

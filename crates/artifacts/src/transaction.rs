@@ -45,10 +45,11 @@ const FRESH: Duration = Duration::from_secs(2);
 #[must_use = "a transaction that is dropped leaves nothing behind"]
 pub struct Transaction {
     store: SymbolStore,
+    /// What is staged but not synced: syncing all at once is cheaper than one after the other.
+    /// Above the directory, so that it is closed before that is removed: Windows insists on it.
+    unsynced: Vec<Unsynced>,
     staging: Staging,
     files: BTreeMap<String, FileEntry>,
-    /// What is staged but not synced: syncing all at once is cheaper than one after the other.
-    unsynced: Vec<Unsynced>,
     failed: bool,
     /// The parent that the caller insists on, if it does.
     expected: Option<Option<u64>>,

@@ -11,6 +11,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(windows)]
+use crate::windows::{patiently, rename_exclusively};
+
 /// What a name in a directory stands for; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
@@ -174,16 +177,15 @@ impl VfsFile for File {
 
 impl Vfs for RealVfs {
     fn list(&self, dir: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
-        fs::read_dir(dir)?
-            .map(|entry| {
-                let entry = entry?;
-                Ok((entry.file_name(), entry.file_type()?.into()))
-            })
-            .collect()
+        let name = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            Ok((entry.file_name(), entry.file_type()?.into()))
+        };
+        patiently(|| fs::read_dir(dir)?.map(name).collect())
     }
 
     fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        Ok(fs::symlink_metadata(path)?.file_type().into())
+        Ok(patiently(|| fs::symlink_metadata(path))?.file_type().into())
     }
 
     fn is_dir(&self, path: &Path) -> bool {
@@ -195,7 +197,7 @@ impl Vfs for RealVfs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(File::open(path)?))
+        Ok(Box::new(patiently(|| File::open(path))?))
     }
 
     fn describe(&self, dir: &Path) -> io::Result<FileSystem> {
@@ -207,11 +209,14 @@ impl Vfs for RealVfs {
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).create_new(true).open(path)?))
+        let create = || OpenOptions::new().write(true).create_new(true).open(path);
+        Ok(Box::new(patiently(create)?))
     }
 
     fn lock_file(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        patiently(|| options.open(path))
     }
 
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -230,7 +235,7 @@ impl Vfs for RealVfs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        patiently(|| fs::rename(from, to))
     }
 
     #[cfg(unix)]
@@ -248,7 +253,7 @@ impl Vfs for RealVfs {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        patiently(|| fs::remove_file(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -260,10 +265,16 @@ impl Vfs for RealVfs {
         File::open(dir)?.sync_all()
     }
 
-    #[cfg(not(unix))]
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
-        Ok(())
+    #[cfg(windows)]
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        crate::windows::sync_dir(dir)
     }
+}
+
+/// Only Windows refuses for moments what it allows later.
+#[cfg(not(windows))]
+fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    attempt()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -277,13 +288,14 @@ fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple", windows)))]
 fn rename_exclusively(from: &Path, to: &Path) -> io::Result<()> {
     rename_non_empty(from, to)
 }
 
 /// A plain rename of a directory refuses a target that is a file or a directory with content, and
 /// a generation always has content, so this too is exclusive.
+#[cfg(not(windows))]
 fn rename_non_empty(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }

@@ -12,7 +12,8 @@ use crate::exit;
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "mambafleet", version, after_help = exit::HELP, max_term_width = 100)]
+#[command(name = "mambafleet", bin_name = "mambafleet", version)]
+#[command(after_help = exit::HELP, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,

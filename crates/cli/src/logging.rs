@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
+use mambafleet_worker::log_writer;
 use tracing_subscriber::EnvFilter;
 
 /// Environment variable that chooses what is logged, in tracing's filter syntax.
@@ -16,7 +17,7 @@ pub(crate) fn init(default: &str, timed: bool) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colour)
-        .with_writer(stderr)
+        .with_writer(log_writer)
         .log_internal_errors(false);
     if timed {
         lines.init();

@@ -18,6 +18,9 @@ pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
         DataSource::Synthetic { bars, seed } => Ok(synthesize(symbol, *bars, *seed)),
         DataSource::Csv { dir } => {
             let path = csv_path(dir, symbol);
+            if differs_in_case(dir, &path) {
+                return Err(explain_missing(dir, symbol, path));
+            }
             read_csv(symbol, &path).map_err(|error| match &error {
                 DataError::Io { source, .. } if is_missing(source) => {
                     explain_missing(dir, symbol, path)
@@ -56,6 +59,14 @@ fn is_plain_file_name(symbol: &Symbol) -> bool {
             && capitals.is_ok_and(|symbol| symbol.dir_name().starts_with('%'))
     };
     text.chars().all(plain) && !text.starts_with(['.', '-']) && !device()
+}
+
+/// Whether what would be opened as `path` is another symbol's file: these systems do not tell
+/// `BRKb.csv` from `BRKB.csv`.
+fn differs_in_case(dir: &Path, path: &Path) -> bool {
+    cfg!(any(windows, target_vendor = "apple"))
+        && path.exists()
+        && csv_names(dir).is_ok_and(|names| !names.iter().any(|name| path.ends_with(name)))
 }
 
 /// Whether a file could not be read because there is none.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mambafleet_artifacts::append_file;
@@ -10,6 +11,7 @@ use mambafleet_protocol::codec::{self, Line, MAX_LINE};
 use mambafleet_protocol::{WorkerEvent, WorkerRequest};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// How to start a worker process: the program itself with the hidden worker subcommand.
@@ -43,13 +45,19 @@ pub(crate) type Tagged = (u64, FromWorker);
 pub(crate) struct Process {
     pub(crate) pid: Option<u32>,
     requests: UnboundedSender<WorkerRequest>,
+    kill: Arc<Notify>,
 }
 
 /// How long the output of a dead process is still read: a grandchild may hold the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Gives a process a console of its own, without a window.
+#[cfg(windows)]
+const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+
 impl Process {
-    /// Starts worker number `id` in a process group of its own. Its standard error goes to
+    /// Starts worker number `id` in a process group, or a console, of its own: Ctrl-C is the
+    /// parent's to handle. Its standard error goes to
     /// `log` until a job redirects it. Everything it sends arrives on `sink`, tagged.
     pub(crate) fn spawn(
         id: u64,
@@ -73,20 +81,27 @@ impl Process {
             .kill_on_drop(true);
         #[cfg(unix)]
         builder.process_group(0).arg0("mambafleet");
+        #[cfg(windows)]
+        builder.creation_flags(CREATE_NO_WINDOW);
         let mut child = builder.spawn()?;
         let pid = child.id();
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(std::io::Error::other("the worker has no standard input or output"));
         };
         let (requests, inbox) = unbounded_channel();
+        let kill = Arc::new(Notify::new());
+        let killed = Arc::clone(&kill);
         let listener = tokio::spawn(listen(id, stdout, sink.clone()));
         tokio::spawn(async move {
-            let status = attend(&mut child, stdin, inbox).await;
+            let status = tokio::select! {
+                status = attend(&mut child, stdin, inbox) => status,
+                () = killed.notified() => end(&mut child).await,
+            };
             // What it said before it died comes before the news of its death.
             let _ = tokio::time::timeout(LAST_WORDS, listener).await;
             let _ = sink.send((id, FromWorker::Gone(status)));
         });
-        Ok(Self { pid, requests })
+        Ok(Self { pid, requests, kill })
     }
 
     /// Sends a request. To a dying worker it is lost; the news of its death follows.
@@ -94,12 +109,22 @@ impl Process {
         let _ = self.requests.send(request);
     }
 
-    /// Kills the worker and everything in its process group.
+    /// Kills the worker and everything in its process group, where there are such groups.
     pub(crate) fn kill(&self) {
+        #[cfg(unix)]
         if let Some(pid) = self.pid {
             kill_group(pid);
         }
+        self.kill.notify_one();
     }
+}
+
+/// Kills the process, and says what it ended of.
+async fn end(child: &mut Child) -> String {
+    if let Err(error) = child.start_kill() {
+        tracing::debug!(%error, "a worker was gone before it could be killed");
+    }
+    describe(child.wait().await)
 }
 
 /// Writes requests until the process ends, and says what it ended of.
@@ -224,11 +249,6 @@ fn kill_group(pid: u32) {
     {
         tracing::debug!(%error, "a worker was gone before it could be killed");
     }
-}
-
-#[cfg(not(unix))]
-fn kill_group(_pid: u32) {
-    // `kill_on_drop` ends the process; there are no process groups here.
 }
 
 #[cfg(test)]

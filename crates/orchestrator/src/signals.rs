@@ -1,5 +1,10 @@
 //! The signals that end a run.
 
+#[cfg(unix)]
+use tokio::signal::unix::{Signal as Int, Signal as Term};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlBreak as Term, CtrlC as Int};
+
 /// A signal that asks the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
@@ -29,10 +34,8 @@ impl Interrupt {
 
 /// Listens for the signals that end a run.
 pub(crate) struct Signals {
-    #[cfg(unix)]
-    int: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    term: tokio::signal::unix::Signal,
+    int: Int,
+    term: Term,
 }
 
 impl Signals {
@@ -43,27 +46,18 @@ impl Signals {
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
     }
 
-    /// Starts listening.
-    #[cfg(not(unix))]
+    /// Starts listening. Ctrl-Break is what other programs can send here.
+    #[cfg(windows)]
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self {})
+        use tokio::signal::windows::{ctrl_break, ctrl_c};
+        Ok(Self { int: ctrl_c()?, term: ctrl_break()? })
     }
 
     /// The next signal.
-    #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
             _ = self.int.recv() => Interrupt::Int,
             _ = self.term.recv() => Interrupt::Term,
-        }
-    }
-
-    /// The next signal.
-    #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) -> Interrupt {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Interrupt::Int,
-            Err(_) => std::future::pending().await,
         }
     }
 }

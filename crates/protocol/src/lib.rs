@@ -27,4 +27,4 @@ pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
     DataSource, InvalidSpec, JobSpec, ModelSpec, SplitSpec, TaskSpec, TrainSpec, mix64, symbol_seed,
 };
-pub use symbol::{InvalidSymbol, Symbol};
+pub use symbol::{InvalidSymbol, Symbol, is_device_name};

@@ -120,7 +120,7 @@ impl Symbol {
         let mut name = String::with_capacity(bytes.len());
         for (i, &byte) in bytes.iter().enumerate() {
             let plain = match byte {
-                b'A'..=b'Z' => i > 0 || !is_reserved(&self.0),
+                b'A'..=b'Z' => i > 0 || !is_device_name(&self.0),
                 b'0'..=b'9' | b'_' | b'=' => true,
                 b'-' => i > 0,
                 b'.' => i > 0 && i < last,
@@ -159,9 +159,10 @@ impl Symbol {
     }
 }
 
-/// Whether Windows would take `name` for a device: the part before the first dot, without
-/// trailing spaces, is `CON`, `PRN`, `AUX`, `NUL`, or `COM` or `LPT` with one digit.
-fn is_reserved(name: &str) -> bool {
+/// Whether Windows would take `name`, in capital letters, for a device: the part before the first
+/// dot, without trailing spaces, is `CON`, `PRN`, `AUX`, `NUL`, or `COM` or `LPT` with one digit.
+#[must_use]
+pub fn is_device_name(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).trim_end();
     RESERVED.iter().any(|device| match stem.strip_prefix(device) {
         Some("") => !matches!(*device, "COM" | "LPT"),
@@ -289,7 +290,7 @@ mod tests {
                 prop_assert_eq!(a == b, x.eq_ignore_ascii_case(&y));
                 prop_assert!(!x.contains(['/', '\\', ':', '*', '?', '"', '<', '>', '|', ' ']));
                 prop_assert!(!x.starts_with(['.', '-']) && !x.ends_with('.'));
-                prop_assert!(!is_reserved(&x) && x.len() <= 3 * Symbol::MAX_LEN);
+                prop_assert!(!is_device_name(&x) && x.len() <= 3 * Symbol::MAX_LEN);
             }
         }
     }

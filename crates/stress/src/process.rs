@@ -54,6 +54,8 @@ impl Process {
         // Ctrl-C at the terminal is the parent's to handle.
         #[cfg(unix)]
         builder.process_group(0).arg0("mambafleet");
+        #[cfg(windows)]
+        builder.creation_flags(0x0800_0000); // CREATE_NO_WINDOW: a console of its own
         let mut child = builder.spawn()?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(std::io::Error::other("the process has no standard input or output"));

@@ -1,11 +1,14 @@
 //! The signals that break a test off.
 
+#[cfg(unix)]
+use tokio::signal::unix::{Signal as Int, Signal as Term};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlBreak as Term, CtrlC as Int};
+
 /// Listens for them. From then on they no longer end the process by themselves.
 pub(crate) struct Signals {
-    #[cfg(unix)]
-    int: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    term: tokio::signal::unix::Signal,
+    int: Int,
+    term: Term,
 }
 
 impl Signals {
@@ -15,26 +18,17 @@ impl Signals {
         Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
     }
 
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     pub(crate) fn listen() -> std::io::Result<Self> {
-        Ok(Self {})
+        use tokio::signal::windows::{ctrl_break, ctrl_c};
+        Ok(Self { int: ctrl_c()?, term: ctrl_break()? })
     }
 
     /// The number of the next signal.
-    #[cfg(unix)]
     pub(crate) async fn next(&mut self) -> i32 {
         tokio::select! {
             _ = self.int.recv() => 2,
             _ = self.term.recv() => 15,
-        }
-    }
-
-    /// The number of the next signal.
-    #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) -> i32 {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => 2,
-            Err(_) => std::future::pending().await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mambafleet_artifacts::{Digest, Store, StoreError, WEIGHTS_FILE, Wait};
+use mambafleet_artifacts::{Digest, StoreError, WEIGHTS_FILE, Wait};
 
 use crate::{PATIENT, commit, empty_store, empty_symbol, id_of, names_in, stage};
 
@@ -118,7 +118,8 @@ fn a_guard_taken_by_another_path_of_the_same_store_is_accepted() {
     let link = dir.path().join("link");
     std::process::Command::new("ln").arg("-s").arg(store.root()).arg(&link).status().unwrap();
     let aapl = "AAPL".parse().unwrap();
-    let lock = Store::open(link).unwrap().symbol(&aapl).lock(Wait::Fail).unwrap();
+    let lock =
+        mambafleet_artifacts::Store::open(link).unwrap().symbol(&aapl).lock(Wait::Fail).unwrap();
     assert_eq!(stage(&store.symbol(&aapl), 1).commit(&lock).unwrap().generation, 1);
 }
 

@@ -5,6 +5,7 @@
 //! In each of them the store must open, hold everything it acknowledged, show nothing but whole
 //! generations, and go on working. And no sync may be superfluous: without any one of them, some
 //! state must be found that breaks a promise.
+#![expect(clippy::print_stdout, clippy::panic, reason = "the count of states is the proof")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;

@@ -1,5 +1,6 @@
 //! Every operation fails, with each error that it may fail with: what the caller is told, what
 //! readers see, and what a crash after that may take.
+#![expect(clippy::panic, reason = "what went wrong is told with all that led to it")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +27,9 @@ const ERRORS: [(&str, i32); 7] = [
     ("EROFS", 30),
     ("EDQUOT", 122),
 ];
+
+/// Which operations an error that lasts affects.
+type Affected = fn(Kind) -> bool;
 
 type Work = fn(&SymbolStore) -> Result<(), StoreError>;
 
@@ -221,7 +225,7 @@ fn an_error_that_lasts_ends_in_one_clear_error() {
     let needs_a_descriptor = |kind| {
         matches!(kind, Kind::List | Kind::Open | Kind::Create | Kind::OpenLock | Kind::SyncDir)
     };
-    let lasting: [(i32, fn(Kind) -> bool); 5] = [
+    let lasting: [(i32, Affected); 5] = [
         (ENOSPC, needs_room),
         (122, needs_room),
         (30, needs_room),

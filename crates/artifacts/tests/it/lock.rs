@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use mambafleet_artifacts::{StoreError, Wait};
 
-use crate::{PATIENT, commit, empty_store, empty_symbol, names_in, stage};
+use crate::{PATIENT, commit, empty_store, empty_symbol};
 
 #[test]
 fn a_time_out_names_everything_that_helps() {
@@ -105,10 +105,10 @@ fn a_holder_that_lost_its_lock_is_fenced_off() {
     std::fs::remove_file(symbol.dir().join(".lock")).unwrap();
     let later = commit(&symbol, 1).unwrap();
     assert!(later.lock_token > lost.token());
-    let error = stage(&symbol, 2).commit(&lost).unwrap_err();
+    let error = crate::stage(&symbol, 2).commit(&lost).unwrap_err();
     let StoreError::Fenced { generation: 1, found, token, .. } = error else { panic!("{error}") };
     assert_eq!((found, token), (later.lock_token, lost.token()));
-    assert_eq!(names_in(&symbol), ["000001"]);
+    assert_eq!(crate::names_in(&symbol), ["000001"]);
 }
 
 #[test]

@@ -3,16 +3,21 @@
 
 mod commit;
 mod concurrency;
+#[cfg(unix)]
 mod crash;
 mod damage;
 mod durable;
+#[cfg(unix)]
 mod faults;
 mod history;
 mod lock;
 mod model;
 mod processes;
+#[cfg(unix)]
 mod sim;
 mod store;
+#[cfg(windows)]
+mod windows;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

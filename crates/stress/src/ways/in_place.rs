@@ -39,7 +39,9 @@ impl Saver for InPlace {
     fn settle(&self, symbol: &Symbol) -> Result<(), StressError> {
         let target = Replaced::new(&self.0, symbol);
         for path in FILES.map(|name| target.path(name)) {
-            File::open(&path).and_then(|file| file.sync_all()).at("sync", &path)?;
+            // Windows syncs only what is open for writing.
+            let file = File::options().write(true).open(&path);
+            file.and_then(|file| file.sync_all()).at("sync", &path)?;
         }
         Ok(())
     }
