@@ -166,7 +166,7 @@ impl Trial<'_> {
             }
             Ok(())
         };
-        let workload = Workload { writers: 3, commits: 300, symbols: 4, seed };
+        let workload = Workload { alone: true, writers: 3, commits: 300, symbols: 4, seed };
         let root = self.root();
         let outcome = thread::scope(|scope| {
             let writers = scope.spawn(|| workload::run(workload, &root, &record, &stop));

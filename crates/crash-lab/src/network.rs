@@ -217,8 +217,13 @@ pub fn write(
         let mut marks = marks.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(marks, "{mark}").context(|| "put a mark on record".to_owned())
     };
-    let workload =
-        Workload { writers: 1, commits: 50_000, symbols: 3, seed: seed * PROCESSES * 2 + number };
+    let workload = Workload {
+        alone: false,
+        writers: 1,
+        commits: 50_000,
+        symbols: 3,
+        seed: seed * PROCESSES * 2 + number,
+    };
     let stop = AtomicBool::new(false);
     let (done, wait) = std::sync::mpsc::channel::<()>();
     thread::scope(|scope| {

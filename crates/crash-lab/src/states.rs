@@ -135,7 +135,7 @@ impl<'a> Lab<'a> {
             report.acknowledged += commits;
             return Ok(());
         }
-        let workload = Workload { writers: 3, commits: 6, symbols: 4, seed };
+        let workload = Workload { alone: true, writers: 3, commits: 6, symbols: 4, seed };
         let outcome = workload::run(workload, &self.root(), &record, &AtomicBool::new(false))?;
         report.acknowledged += outcome.acknowledged;
         if !outcome.refused.is_empty() {

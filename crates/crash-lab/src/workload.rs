@@ -1,12 +1,13 @@
 //! Writers that commit generations and put on record what was acknowledged.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use mambafleet_artifacts::{Store, StoreError, SymbolStore, Wait};
+use mambafleet_artifacts::{Retention, Store, StoreError, SymbolStore, Wait};
 use mambafleet_protocol::Symbol;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,15 +23,24 @@ pub const SYMBOLS: [&str; 4] = ["AAPL", "MSFT", "^GSPC", "BTC/USD"];
 /// How many ids a workload may use, whose seed decides where they begin.
 const IDS: u64 = 100_000;
 
+/// How many generations a collection keeps.
+const KEEP: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
+
+/// Longer than any queue of the lab.
+const PATIENT: Wait = Wait::Until(Duration::from_secs(60));
+
 /// Puts a mark on record. When it returns, the mark stands.
 pub type Recorder<'a> = &'a (dyn Fn(&Mark) -> Result<(), LabError> + Sync);
 
 /// What the writers shall do.
 #[derive(Debug, Clone, Copy)]
 pub struct Workload {
+    /// Whether no other process writes to the store: then old generations are collected too.
+    pub alone: bool,
     /// How many write at the same time.
     pub writers: u64,
-    /// How many commits each tries.
+    /// How many commits each tries; some of them bring an older generation back, and some are
+    /// collections instead.
     pub commits: u64,
     /// How many of [`SYMBOLS`] they write to.
     pub symbols: usize,
@@ -105,23 +115,54 @@ impl Writer<'_> {
             if stop.load(Relaxed) {
                 break;
             }
-            let Some((symbol, _guard)) =
+            let Some((symbol, guard)) =
                 self.targets.get(random.random_range(0..self.targets.len()))
             else {
                 break;
             };
+            if workload.alone && random.random_bool(0.15) {
+                let _collecting = guard.write().unwrap_or_else(PoisonError::into_inner);
+                self.collect(symbol)?;
+                continue;
+            }
+            // What is collected is determined while nobody commits.
+            let _committing = guard.read().unwrap_or_else(PoisonError::into_inner);
             let id = workload.seed % 1000 * IDS + turn * workload.writers + self.number;
             // Some give up with everything staged.
             let give_up = random.random_bool(0.1);
-            match commit(symbol, id, give_up) {
+            let committed = if random.random_bool(0.15) {
+                roll_back(symbol)
+            } else {
+                commit(symbol, id, give_up).map(|generation| generation.zip(Some(id)))
+            };
+            match committed {
                 Ok(None) => {}
-                Ok(Some(generation)) => {
+                Ok(Some((generation, id))) => {
                     self.outcome().acknowledged += 1;
                     let symbol = symbol.symbol().clone();
                     (self.record)(&Mark::Acknowledged { symbol, generation, id })?;
                 }
                 Err(error) => self.refused(&error),
             }
+        }
+        Ok(())
+    }
+
+    /// Collects all but the newest two, once it is on record that they may go.
+    fn collect(&self, symbol: &SymbolStore) -> Result<(), LabError> {
+        let retention = Retention { keep: KEEP, min_age: Duration::ZERO };
+        let last = match symbol.gc(&retention, true) {
+            Ok(planned) => planned.removed.last().map(|removed| removed.generation),
+            Err(error) => {
+                self.refused(&error);
+                return Ok(());
+            }
+        };
+        if let Some(up_to) = last {
+            (self.record)(&Mark::Removable { symbol: symbol.symbol().clone(), up_to })?;
+        }
+        if let Err(error) = symbol.gc(&retention, false) {
+            self.refused(&error);
         }
         Ok(())
     }
@@ -137,6 +178,20 @@ impl Writer<'_> {
     }
 }
 
+/// Brings the oldest generation back, and tells the new one's number and content; none when there
+/// is nothing to bring back, or when it was collected meanwhile.
+fn roll_back(symbol: &SymbolStore) -> Result<Option<(u64, u64)>, StoreError> {
+    let Some(&oldest) = symbol.generations()?.first() else { return Ok(None) };
+    let id = match symbol.snapshot(oldest) {
+        Ok(snapshot) => content::id_of(&snapshot).ok(),
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let Some(id) = id else { return Ok(None) };
+    let generation = symbol.rollback(Some(oldest), PATIENT)?.generation;
+    Ok(Some((generation, id)))
+}
+
 /// The generation committed; none when the writer gave up before.
 pub(crate) fn commit(
     symbol: &SymbolStore,
@@ -148,7 +203,7 @@ pub(crate) fn commit(
     if id.is_multiple_of(2) {
         transaction.prepare()?;
     }
-    let lock = symbol.lock(Wait::Until(Duration::from_secs(60)))?;
+    let lock = symbol.lock(PATIENT)?;
     if give_up {
         return Ok(None);
     }
