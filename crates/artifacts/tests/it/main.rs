@@ -14,6 +14,8 @@ mod lock;
 mod model;
 mod processes;
 #[cfg(unix)]
+mod schedule;
+#[cfg(unix)]
 mod sim;
 mod store;
 #[cfg(windows)]
