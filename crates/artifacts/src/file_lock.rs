@@ -68,6 +68,7 @@ pub struct FileLock {
     holder: Holder,
     acquired: Instant,
     waited: Duration,
+    overhead: Duration,
 }
 
 impl FileLock {
@@ -94,13 +95,15 @@ impl FileLock {
         let failed = |source| LockError::Io { path: path.to_owned(), source };
         let started = Instant::now();
         let file = vfs.lock_file(path).map_err(failed)?;
+        let mut waited = Duration::ZERO;
         let locked = if try_lock(&file).map_err(failed)? {
             Some(file)
         } else {
             let patience = Patience::new(wait, vfs.clone(), path.to_owned(), note.clone());
-            lock_within(file, patience).map_err(failed)?
+            let locked = lock_within(file, patience).map_err(failed)?;
+            waited = started.elapsed();
+            locked
         };
-        let waited = started.elapsed();
         let before = Holder::read(&*vfs, &note);
         let Some(file) = locked else {
             let (path, holder) = (path.to_owned(), before.map(Box::new));
@@ -109,7 +112,11 @@ impl FileLock {
         let token = before.as_ref().map_or(0, |before| before.token).saturating_add(1);
         let holder = Holder::begin(token, before.as_ref());
         let path = path.to_owned();
-        Ok(Self { vfs, file, path, note, holder, acquired: Instant::now(), waited }.noted())
+        holder.record(&*vfs, &note);
+        tracing::debug!(path = %path.display(), token, "locked");
+        let acquired = Instant::now();
+        let overhead = started.elapsed().saturating_sub(waited);
+        Ok(Self { vfs, file, path, note, holder, acquired, waited, overhead })
     }
 
     /// The lock file.
@@ -130,6 +137,13 @@ impl FileLock {
         self.waited
     }
 
+    /// How long it took to take the lock beyond [waiting](Self::waited) for it: to open and lock the
+    /// file, and to note who holds it.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        self.overhead
+    }
+
     /// Notes that the holder is making progress: those who wait with [`Wait::Auto`] go on waiting.
     /// Call it every few seconds while the lock is held for long.
     pub fn beat(&mut self) {
@@ -143,12 +157,6 @@ impl FileLock {
             self.holder.token = floor.saturating_add(1);
             self.holder.record(&*self.vfs, &self.note);
         }
-    }
-
-    fn noted(self) -> Self {
-        self.holder.record(&*self.vfs, &self.note);
-        tracing::debug!(path = %self.path.display(), token = self.token(), "locked");
-        self
     }
 }
 

@@ -69,6 +69,13 @@ impl SymbolLock {
         self.lock.waited()
     }
 
+    /// How long it took to take the lock beyond [waiting](Self::waited) for it, without finding out
+    /// what the newest generation is: that the commit needs, not the lock.
+    #[must_use]
+    pub fn overhead(&self) -> Duration {
+        self.lock.overhead()
+    }
+
     /// The lock file.
     #[must_use]
     pub fn path(&self) -> &Path {

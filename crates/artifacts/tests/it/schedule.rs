@@ -166,11 +166,10 @@ fn roll_back(symbol: &SymbolStore) -> Result<u64, StoreError> {
 /// What a writer may be told that the lock did not keep apart from others.
 fn unless_overtaken(result: Result<u64, StoreError>) -> Option<u64> {
     match result {
-        Ok(generation) => Some(generation),
         Err(
             StoreError::Fenced { .. } | StoreError::Conflict { .. } | StoreError::NotFound { .. },
         ) => None,
-        Err(error) => panic!("{error}"),
+        result => Some(result.unwrap()),
     }
 }
 

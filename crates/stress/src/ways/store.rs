@@ -33,14 +33,17 @@ impl Saver for OurStore {
         transaction.prepare().map_err(refused)?;
         let asked = Instant::now();
         let lock = symbol.lock(self.wait).map_err(refused)?;
-        let waited = lock.waited();
+        let (waited, lock_overhead) = (lock.waited(), lock.overhead());
         let taken = Instant::now();
         let commit = transaction.commit(&lock).map_err(refused)?;
         let done = Instant::now();
         drop(lock);
         let taking = (taken - asked).saturating_sub(waited);
-        let lock =
-            LockTimes { waited, held: taking + taken.elapsed(), overhead: taking + done.elapsed() };
+        let lock = LockTimes {
+            waited,
+            held: taking + taken.elapsed(),
+            overhead: lock_overhead + done.elapsed(),
+        };
         Ok(Saved {
             generation: Some(commit.generation),
             lock: Some(lock),
