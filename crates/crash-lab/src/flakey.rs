@@ -160,8 +160,10 @@ impl Trial<'_> {
             if failing {
                 *while_failing.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             }
-            // A disk that reports lost writes as done cannot be relied on from then on.
-            if !failing || failure != Failure::Drop {
+            // A disk that reports lost writes as done cannot be relied on from then on; but what it
+            // was told to remove may be gone.
+            let removable = matches!(mark, Mark::Removable { .. });
+            if !failing || failure != Failure::Drop || removable {
                 promises.lock().unwrap_or_else(PoisonError::into_inner).note(mark);
             }
             Ok(())
