@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
+mod store;
+
+pub(crate) use store::RollbackArgs;
+
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
 #[derive(Debug, Parser)]
@@ -74,6 +78,9 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "symbols")]
         all: bool,
     },
+    /// Bring the content of an older generation back, as a new generation
+    #[command(after_help = store::ROLLBACK_HELP)]
+    Rollback(RollbackArgs),
     /// Forecast from the newest bars with the newest generations
     Predict(PredictArgs),
     /// Test the store under contention, beside the naive way of saving

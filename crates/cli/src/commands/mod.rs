@@ -3,6 +3,7 @@
 mod config;
 mod list;
 mod predict;
+mod rollback;
 mod show;
 mod stress;
 mod synth;
@@ -15,7 +16,7 @@ use mambafleet_backend::Registry;
 use mambafleet_backend_native::NativeBackend;
 
 use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::logging;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Ls => list::run(&common, output),
         Command::Show { target } => show::run(&common, &target, output),
         Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
+        Command::Rollback(args) => rollback::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {
@@ -52,6 +54,11 @@ fn registry() -> Registry {
 
 /// The store that the configuration names, which must exist.
 fn open_store(common: &Common) -> Result<Store, CliError> {
-    let loaded = configuration(common, Overrides::new())?;
-    Ok(Store::open(&loaded.config.store.dir)?)
+    Ok(open_configured(common, Overrides::new())?.0)
+}
+
+/// The same with the configuration. `more` are the values that the command's own flags set.
+fn open_configured(common: &Common, more: Overrides) -> Result<(Store, Config), CliError> {
+    let config = configuration(common, more)?.config;
+    Ok((Store::open(&config.store.dir)?, config))
 }

@@ -28,10 +28,7 @@ pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit,
     let store = open_store(common)?.symbol(&symbol);
     let snapshot = match generation {
         Some(generation) => store.snapshot(generation)?,
-        None => store.latest()?.ok_or_else(|| {
-            CliError::new(Exit::NothingSelected, format!("{symbol} has no generation"))
-                .with_hint("`mambafleet ls` lists what there is")
-        })?,
+        None => store.latest()?.ok_or_else(|| CliError::no_generation(&symbol))?,
     };
     let metadata: Metadata = snapshot.json(METADATA_FILE)?;
     let metrics: Metrics = snapshot.json(METRICS_FILE)?;

@@ -52,8 +52,7 @@ pub(crate) fn run(
     for (symbol, report) in symbols.iter().zip(reports) {
         let report = report?;
         if !names.is_empty() && report.generations.is_empty() {
-            let message = format!("{symbol} has no generation");
-            return Err(CliError::new(Exit::NothingSelected, message));
+            return Err(CliError::no_generation(symbol));
         }
         verified.generations += report.generations.len();
         verified.bytes += report.bytes;
