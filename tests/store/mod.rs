@@ -1,5 +1,6 @@
 //! The commands that look into the store and change it.
 
+mod export;
 mod rollback;
 
 use mambafleet_artifacts::{Store, Wait};

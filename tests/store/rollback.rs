@@ -1,6 +1,6 @@
 //! `rollback`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mambafleet_artifacts::Wait;
 
@@ -59,7 +59,9 @@ fn a_busy_symbol_is_waited_for_as_long_as_the_flag_says() {
     let shelf = Shelf::with_generations(2);
     let aapl = shelf.store.symbol(&"AAPL".parse().unwrap());
     let guard = aapl.lock(Wait::Until(Duration::from_secs(5))).unwrap();
+    let started = Instant::now();
     let ended = shelf.sandbox.run("rollback AAPL --lock-timeout 50ms").expect(5);
+    assert!(started.elapsed() < Duration::from_secs(8), "it waited for longer than it was told");
     let holder = format!("process {}", std::process::id());
     assert!(ended.stderr.contains(&holder), "{}", ended.stderr);
     drop(guard);

@@ -1,5 +1,7 @@
 //! Arguments of the commands that change the store or look into it, and what their help adds.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -32,3 +34,29 @@ Exit codes:
     4  there is no such generation, or none to go back to
     5  busy: another process holds the lock, or committed meanwhile
     6  the generation is damaged";
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A symbol, for its newest intact generation, or one generation as SYMBOL@NUMBER
+    #[arg(value_name = "SYMBOL[@GEN]")]
+    pub(crate) target: String,
+    /// The directory to make; it must not exist yet, the one above it must
+    #[arg(value_name = "DEST")]
+    pub(crate) dest: PathBuf,
+}
+
+pub(crate) const EXPORT_HELP: &str = "\
+All files and the manifest appear at DEST at once, each byte checked against the manifest; or
+nothing does.
+
+Example:
+  $ mambafleet export AAPL@3 /srv/models/AAPL
+
+JSON (type \"exported\"): symbol, generation, path, files (their number, the manifest included),
+bytes, skipped (faults of newer generations that were passed over).
+
+Exit codes:
+    0  copied
+    2  wrong usage; DEST exists already or cannot be written
+    4  there is no such generation
+    6  the generation is damaged, or a newer one is and this is the newest intact one";

@@ -1,12 +1,14 @@
 //! The subcommands.
 
 mod config;
+mod export;
 mod list;
 mod predict;
 mod rollback;
 mod show;
 mod stress;
 mod synth;
+mod target;
 mod train;
 mod verify;
 mod worker;
@@ -36,6 +38,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Show { target } => show::run(&common, &target, output),
         Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
+        Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use mambafleet_artifacts::Manifest;
-use mambafleet_protocol::Symbol;
 use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics};
 use serde::Serialize;
 
 use super::open_store;
+use super::target::Target;
 use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -24,7 +24,7 @@ struct Shown<'a> {
 
 /// Shows one generation of one symbol.
 pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit, CliError> {
-    let (symbol, generation) = parse(target)?;
+    let Target { symbol, generation } = Target::parse(target)?;
     let store = open_store(common)?.symbol(&symbol);
     let snapshot = match generation {
         Some(generation) => store.snapshot(generation)?,
@@ -35,20 +35,6 @@ pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit,
     let shown = Shown { manifest: snapshot.manifest(), metadata: &metadata, metrics: &metrics };
     output.result("generation", &shown, || text(&shown))?;
     if snapshot.skipped().is_empty() { Ok(Exit::Success) } else { Ok(Exit::Damaged) }
-}
-
-/// `AAPL` or `AAPL@3`.
-fn parse(target: &str) -> Result<(Symbol, Option<u64>), CliError> {
-    match target.split_once('@') {
-        None => Ok((Symbol::new(target)?, None)),
-        Some((symbol, number)) => {
-            let generation = number.parse().map_err(|_| {
-                let message = format!("\"{number}\" is no generation number in \"{target}\"");
-                CliError::usage(message).with_hint("write it as in AAPL@3")
-            })?;
-            Ok((Symbol::new(symbol)?, Some(generation)))
-        }
-    }
 }
 
 fn text(shown: &Shown<'_>) -> String {
