@@ -1,6 +1,7 @@
 //! The commands that look into the store and change it.
 
 mod export;
+mod gc;
 mod rollback;
 
 use mambafleet_artifacts::{Store, Wait};

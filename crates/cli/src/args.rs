@@ -11,7 +11,7 @@ use crate::exit;
 
 mod store;
 
-pub(crate) use store::{ExportArgs, RollbackArgs};
+pub(crate) use store::{ExportArgs, GcArgs, RollbackArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
@@ -81,6 +81,9 @@ pub(crate) enum Command {
     /// Bring the content of an older generation back, as a new generation
     #[command(after_help = store::ROLLBACK_HELP)]
     Rollback(RollbackArgs),
+    /// Remove old generations
+    #[command(after_help = store::GC_HELP)]
+    Gc(GcArgs),
     /// Copy a generation, verified, to a new directory
     #[command(after_help = store::EXPORT_HELP)]
     Export(ExportArgs),

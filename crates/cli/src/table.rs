@@ -66,9 +66,34 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// Ascending numbers as people write them: `1-3, 7`.
+pub(crate) fn ranges(numbers: impl IntoIterator<Item = u64>) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let run = |(first, last): (u64, u64)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_drawn_together() {
+        for (numbers, text) in
+            [(&[][..], ""), (&[7], "7"), (&[1, 2, 3, 7], "1-3, 7"), (&[1, 3, 4], "1, 3-4")]
+        {
+            assert_eq!(ranges(numbers.iter().copied()), text);
+        }
+        assert_eq!(ranges([u64::MAX]), u64::MAX.to_string());
+    }
 
     #[test]
     fn durations_and_sizes_read_well() {

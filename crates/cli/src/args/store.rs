@@ -1,8 +1,12 @@
 //! Arguments of the commands that change the store or look into it, and what their help adds.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+
+use super::duration;
 
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
@@ -34,6 +38,40 @@ Exit codes:
     4  there is no such generation, or none to go back to
     5  busy: another process holds the lock, or committed meanwhile
     6  the generation is damaged";
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Symbols to collect; all of the store when none is named
+    #[arg(value_name = "SYMBOL")]
+    pub(crate) symbols: Vec<String>,
+    /// How many of the newest intact generations of each symbol to keep, from 1
+    #[arg(long, value_name = "K")]
+    pub(crate) keep: NonZeroUsize,
+    /// Keep also what is younger than this
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(crate) min_age: Duration,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+pub(crate) const GC_HELP: &str = "\
+The newest K generations that verify stay, and so does everything newer than the oldest of them:
+damaged generations never push out intact ones. Only the oldest are removed, without leaving a gap.
+Whoever is reading one can read it to the end. What dead writers left unfinished goes too.
+
+Example:
+  $ mambafleet gc --keep 5 --min-age 7d --dry-run
+
+JSON (type \"collected\"): dry_run, keep, min_age_s, bytes (freed in all), symbols (each with symbol,
+removed [generation, bytes, created_at], kept, leftovers [name, state], bytes), failures (each with
+symbol, cause, hint).
+
+Exit codes:
+    0  collected, if there was anything to collect
+    2  wrong usage
+    3  some symbols failed, the others are collected
+    4  a symbol that is named has no generation";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {

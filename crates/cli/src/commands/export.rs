@@ -78,13 +78,11 @@ fn newest(
             result => return result.map(Some),
         }
     }
-    match skipped.pop() {
-        None => Ok(None),
-        Some(Fault { generation, file, problem }) => {
-            let (symbol, problem) = (store.symbol().clone(), Box::new(problem));
-            Err(StoreError::Corrupt { symbol, generation, file, problem })
-        }
-    }
+    let Some(Fault { generation, file, problem }) = skipped.drain(..).next() else {
+        return Ok(None);
+    };
+    let (symbol, problem) = (store.symbol().clone(), Box::new(problem));
+    Err(StoreError::Corrupt { symbol, generation, file, problem })
 }
 
 /// What cannot be written where the caller wants it is a mistake of the call.

@@ -2,6 +2,8 @@
 
 mod config;
 mod export;
+mod failure;
+mod gc;
 mod list;
 mod predict;
 mod rollback;
@@ -38,6 +40,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Show { target } => show::run(&common, &target, output),
         Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
+        Command::Gc(args) => gc::run(&common, &args, output),
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
