@@ -1,5 +1,6 @@
 //! The commands that look into the store and change it.
 
+mod diff;
 mod export;
 mod gc;
 mod rollback;

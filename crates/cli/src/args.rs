@@ -11,7 +11,7 @@ use crate::exit;
 
 mod store;
 
-pub(crate) use store::{ExportArgs, GcArgs, RollbackArgs};
+pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, RollbackArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
@@ -69,6 +69,9 @@ pub(crate) enum Command {
         #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]
         target: String,
     },
+    /// Compare two generations of a symbol: metrics and configuration
+    #[command(after_help = store::DIFF_HELP)]
+    Diff(DiffArgs),
     /// Check every byte of every generation against its manifest
     Verify {
         /// Symbols to check

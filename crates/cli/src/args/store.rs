@@ -9,6 +9,41 @@ use clap::Args;
 use super::duration;
 
 #[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The symbol
+    #[arg(value_name = "SYMBOL")]
+    pub(crate) symbol: String,
+    /// One generation
+    #[arg(value_name = "A")]
+    pub(crate) a: u64,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: u64,
+    /// Show also what differs between any two trainings: every epoch, the scaler's values, and who
+    /// trained when and for how long
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+pub(crate) const DIFF_HELP: &str = "\
+Compares all JSON files of the two generations leaf by leaf; of other files, such as the weights, it
+says whether they differ.
+
+Example:
+  $ mambafleet diff AAPL 3 4
+
+JSON (type \"difference\"): symbol, a, b, identical (all files, byte for byte), files (those that
+differ: file, change, differences [their number, null when it is not JSON]), changes (file, key,
+change, a, b, difference, ratio; null where there is none), left_out (how many more --all would
+show). A change is added, removed or changed; difference is b - a, ratio is b / a.
+
+Exit codes:
+    0  compared, whether anything differs or not
+    2  wrong usage
+    4  there is no such generation
+    6  a generation is damaged";
+
+#[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     /// The symbol
     #[arg(value_name = "SYMBOL")]

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod config;
+mod diff;
 mod export;
 mod failure;
 mod gc;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),
         Command::Show { target } => show::run(&common, &target, output),
+        Command::Diff(args) => diff::run(&common, &args, output),
         Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
         Command::Gc(args) => gc::run(&common, &args, output),
