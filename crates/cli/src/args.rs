@@ -140,7 +140,8 @@ pub(crate) struct TrainArgs {
     /// Seed of weights and sample order [configuration key: train.seed]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
-    /// Longest wait for a symbol's lock, such as 90s [configuration key: lock.timeout]
+    /// Longest wait for a symbol's lock, such as 90s, or "auto" to wait as long as the queue moves
+    /// [configuration key: lock.timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) lock_timeout: Option<String>,
     /// Train also what is up to date

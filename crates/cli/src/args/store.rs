@@ -52,7 +52,8 @@ pub(crate) struct RollbackArgs {
     /// newest]
     #[arg(long, value_name = "GEN")]
     pub(crate) to: Option<u64>,
-    /// Longest wait for the symbol's lock, such as 90s [configuration key: lock.timeout]
+    /// Longest wait for the symbol's lock, such as 90s, or "auto" to wait as long as the queue moves
+    /// [configuration key: lock.timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) lock_timeout: Option<String>,
 }

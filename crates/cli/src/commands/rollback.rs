@@ -1,7 +1,7 @@
 //! `mambafleet rollback`.
 
 use jiff::Timestamp;
-use mambafleet_artifacts::{Commit, StoreError, SymbolStore, Wait};
+use mambafleet_artifacts::{Commit, StoreError, SymbolStore};
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(common: &Common, args: &RollbackArgs, output: Output) -> Resul
     }
     let (store, config) = open_configured(common, overrides)?;
     let store = store.symbol(&symbol);
-    let wait = Wait::Until(config.lock.timeout.0);
+    let wait = config.lock.wait();
     let commit = store.rollback(args.to, wait).map_err(|error| explain(error, &store, args.to))?;
     let rolled_back = rolled_back(symbol, commit);
     output.result("rolled_back", &rolled_back, || text(&rolled_back))?;
