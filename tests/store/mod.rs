@@ -3,6 +3,8 @@
 mod diff;
 mod export;
 mod gc;
+#[cfg(unix)]
+mod lock;
 mod rollback;
 
 use mambafleet_artifacts::{Store, Wait};

@@ -11,7 +11,7 @@ use crate::exit;
 
 mod store;
 
-pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, RollbackArgs};
+pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
@@ -90,6 +90,9 @@ pub(crate) enum Command {
     /// Copy a generation, verified, to a new directory
     #[command(after_help = store::EXPORT_HELP)]
     Export(ExportArgs),
+    /// Run any command while holding a symbol's lock
+    #[command(after_help = store::LOCK_HELP)]
+    Lock(LockArgs),
     /// Forecast from the newest bars with the newest generations
     Predict(PredictArgs),
     /// Test the store under contention, beside the naive way of saving

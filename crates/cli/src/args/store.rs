@@ -1,5 +1,6 @@
 //! Arguments of the commands that change the store or look into it, and what their help adds.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +109,41 @@ Exit codes:
     2  wrong usage
     3  some symbols failed, the others are collected
     4  a symbol that is named has no generation";
+
+#[derive(Debug, Args)]
+pub(crate) struct LockArgs {
+    /// The symbol; it need not have a generation yet
+    #[arg(value_name = "SYMBOL")]
+    pub(crate) symbol: String,
+    /// Longest wait for the lock, such as 90s, or "auto" to wait as long as the queue moves
+    /// [configuration key: lock.timeout]
+    #[arg(long, value_name = "DURATION|auto")]
+    pub(crate) wait: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+pub(crate) const LOCK_HELP: &str = "\
+The command has this program's input, output and environment, and besides:
+  MAMBAFLEET_LOCK_SYMBOL  the symbol
+  MAMBAFLEET_LOCK_TOKEN   the fencing token: above that of every earlier holder
+  MAMBAFLEET_SYMBOL_DIR   the symbol's directory in the store
+
+The lock is held until the command has ended; what the command started and left running does not
+hold it. SIGTERM, SIGHUP, SIGINT and SIGQUIT are passed on, and waited out. Should mambafleet itself
+be killed (kill -9), the system frees the lock although the command may run on.
+
+Example:
+  $ mambafleet lock AAPL --wait 5m -- rsync -a models/AAPL/ backup:AAPL/
+
+JSON (type \"command_ended\", one line, the last on standard output, after what the command wrote):
+symbol, token, lock_waited_ms, held_s, exit_code (null when a signal killed it), signal (or null).
+
+The exit code is the command's own, or 128 + N when signal N killed it. Without a run of the command:
+    2  wrong usage or configuration; the command is not found or cannot be executed
+    4  there is no store
+    5  busy: another process holds the lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {

@@ -6,6 +6,7 @@ mod export;
 mod failure;
 mod gc;
 mod list;
+mod lock;
 mod predict;
 mod rollback;
 mod show;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Show { target } => show::run(&common, &target, output),
         Command::Diff(args) => diff::run(&common, &args, output),
         Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
+        Command::Lock(args) => lock::run(&common, &args, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
         Command::Gc(args) => gc::run(&common, &args, output),
         Command::Export(args) => export::run(&common, &args, output),

@@ -10,6 +10,7 @@ use crate::args::{Common, RollbackArgs};
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::inherited::refuse_own;
 use crate::output::Output;
 
 #[derive(Serialize)]
@@ -32,6 +33,7 @@ pub(crate) fn run(common: &Common, args: &RollbackArgs, output: Output) -> Resul
     }
     let (store, config) = open_configured(common, overrides)?;
     let store = store.symbol(&symbol);
+    refuse_own(&store)?;
     let wait = config.lock.wait();
     let commit = store.rollback(args.to, wait).map_err(|error| explain(error, &store, args.to))?;
     let rolled_back = rolled_back(symbol, commit);
