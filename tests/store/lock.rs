@@ -132,7 +132,7 @@ fn a_command_that_cannot_run_is_a_mistake_of_the_call() {
     assert_eq!(json["type"], "error");
     assert!(json["hint"].as_str().unwrap().contains("PATH"), "{json}");
     // What belongs to the command does not choose the form of our errors.
-    let human = shelf.sandbox.run("lock A?L -- true --format json").expect(2);
+    let human = shelf.sandbox.run("lock AAPL --frobnicate -- true --format json").expect(2);
     assert!(human.stdout.is_empty(), "{}", human.stdout);
     assert!(!shelf.is_locked());
     shelf.sandbox.run("lock AAPL --store nowhere -- true").expect(4);
@@ -191,7 +191,8 @@ fn signals_are_passed_on_and_the_lock_is_held_until_the_command_is_gone() {
     for (sent, name) in [(Signal::TERM, "TERM"), (Signal::INT, "INT"), (Signal::HUP, "HUP")] {
         let shelf = Shelf::new();
         let line = format!(
-            "trap 'touch asked; sleep 0.4; exit 9' {name}; echo ready; while :; do sleep 0.02; done"
+            "trap 'touch asked; sleep 0.4; exit 9' {name}; echo ready; \
+             for i in $(seq 500); do sleep 0.02; done"
         );
         let mut child = shelf.start_under_lock(&line);
         signal(&child, sent);
@@ -215,6 +216,7 @@ fn what_the_caller_wanted_ignored_stays_ignored() {
         let line = format!("{line} exec \"$0\" lock AAPL -- grep SigIgn /proc/self/status");
         sh.args(["-c", &line, env!("CARGO_BIN_EXE_mambafleet")])
             .current_dir(shelf.sandbox.path(""));
+        sh.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         let shown = finish(&mut sh).expect(0).stdout;
         let mask = u64::from_str_radix(shown.split_whitespace().last().unwrap(), 16).unwrap();
         mask & 1 == 1
@@ -229,7 +231,8 @@ fn a_command_never_waits_for_the_lock_that_it_runs_under() {
     let program = env!("CARGO_BIN_EXE_mambafleet");
     let run = |args: &str| {
         let started = Instant::now();
-        let ended = shelf.run_under_lock(&format!("{program} {args}"));
+        let mut command = shelf.under_lock(&format!("{program} {args}"));
+        let ended = finish(command.env("MAMBAFLEET_LOCK_TIMEOUT", "10s"));
         assert!(started.elapsed() < Duration::from_secs(8), "{args} waited for itself");
         ended
     };
