@@ -211,13 +211,10 @@ fn signals_are_passed_on_and_the_lock_is_held_until_the_command_is_gone() {
 #[test]
 fn what_the_caller_wanted_ignored_stays_ignored() {
     let shelf = Shelf::new();
+    let program = env!("CARGO_BIN_EXE_mambafleet");
     let ignored = |line: &str| {
-        let mut sh = Command::new("sh");
-        let line = format!("{line} exec \"$0\" lock AAPL -- grep SigIgn /proc/self/status");
-        sh.args(["-c", &line, env!("CARGO_BIN_EXE_mambafleet")])
-            .current_dir(shelf.sandbox.path(""));
-        sh.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-        let shown = finish(&mut sh).expect(0).stdout;
+        let line = format!("{line} exec {program} lock AAPL -- grep SigIgn /proc/self/status");
+        let shown = finish(&mut shelf.sandbox.shell(&line)).expect(0).stdout;
         let mask = u64::from_str_radix(shown.split_whitespace().last().unwrap(), 16).unwrap();
         mask & 1 == 1
     };

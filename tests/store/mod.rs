@@ -6,6 +6,7 @@ mod gc;
 #[cfg(unix)]
 mod lock;
 mod rollback;
+mod verify;
 
 use mambafleet_artifacts::{Store, Wait};
 use serde_json::{Value, json};

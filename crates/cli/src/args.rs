@@ -11,7 +11,7 @@ use crate::exit;
 
 mod store;
 
-pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs};
+pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
@@ -73,14 +73,8 @@ pub(crate) enum Command {
     #[command(after_help = store::DIFF_HELP)]
     Diff(DiffArgs),
     /// Check every byte of every generation against its manifest
-    Verify {
-        /// Symbols to check
-        #[arg(value_name = "SYMBOL")]
-        symbols: Vec<String>,
-        /// Check the whole store
-        #[arg(long, conflicts_with = "symbols")]
-        all: bool,
-    },
+    #[command(after_help = store::VERIFY_HELP)]
+    Verify(VerifyArgs),
     /// Bring the content of an older generation back, as a new generation
     #[command(after_help = store::ROLLBACK_HELP)]
     Rollback(RollbackArgs),

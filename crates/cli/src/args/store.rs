@@ -45,6 +45,38 @@ Exit codes:
     6  a generation is damaged";
 
 #[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Symbols to check
+    #[arg(value_name = "SYMBOL")]
+    pub(crate) symbols: Vec<String>,
+    /// Check the whole store
+    #[arg(long, conflicts_with = "symbols")]
+    pub(crate) all: bool,
+    /// Draw no progress bar on a terminal
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+pub(crate) const VERIFY_HELP: &str = "\
+Reads everything, on all cores, and changes nothing. Checked are the length and the BLAKE3 hash of
+each file, the manifests, that no file is superfluous, and that each generation has the parent on
+top of which it was committed.
+
+Example:
+  $ mambafleet verify --all
+
+JSON (type \"verified\"): symbols, generations (how many were checked), bytes, faults (each with
+symbol, generation, file, problem [kind, and what was expected and found]), failures (symbols that
+could not be read: symbol, cause, hint).
+
+Exit codes:
+    0  every byte is as it was committed
+    2  wrong usage
+    3  some symbols could not be read; in the others nothing is damaged
+    4  there is no store, or a symbol that is named has no generation
+    6  something is damaged";
+
+#[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     /// The symbol
     #[arg(value_name = "SYMBOL")]

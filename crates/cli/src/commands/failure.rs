@@ -37,6 +37,10 @@ impl Failures {
         self.all.push(Failure { symbol, cause, hint });
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// How a command ends that did what it could for the others.
     pub(super) fn exit(&self) -> Exit {
         match (self.all.is_empty(), self.damaged) {

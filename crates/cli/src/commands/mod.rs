@@ -41,7 +41,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Ls => list::run(&common, output),
         Command::Show { target } => show::run(&common, &target, output),
         Command::Diff(args) => diff::run(&common, &args, output),
-        Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
+        Command::Verify(args) => verify::run(&common, &args, output),
         Command::Lock(args) => lock::run(&common, &args, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
         Command::Gc(args) => gc::run(&common, &args, output),
