@@ -3,6 +3,7 @@
 mod diff;
 mod export;
 mod gc;
+mod list;
 #[cfg(unix)]
 mod lock;
 mod rollback;

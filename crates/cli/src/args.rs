@@ -62,6 +62,7 @@ pub(crate) enum Command {
     #[command(after_help = exit::HELP)]
     Train(TrainArgs),
     /// List the symbols of the store with their newest generations
+    #[command(after_help = store::LS_HELP)]
     Ls,
     /// Show one generation: metrics, provenance, file hashes
     Show {

@@ -9,6 +9,24 @@ use clap::Args;
 
 use super::duration;
 
+pub(crate) const LS_HELP: &str = "\
+For each symbol: its newest intact generation with age and size, how many generations are kept, what
+they take together, and the headline of its metrics. Each newest generation is read and verified.
+
+Example:
+  $ mambafleet ls --format json | jq '.symbols[] | {symbol, test_loss: .headline.test_loss}'
+
+JSON (type \"symbols\"): symbols (each with symbol, generation, damaged [whether newer ones are],
+skipped [their faults], created_at, age_s, bytes, generations, bytes_on_disk, synthetic, headline
+[epochs, first_validation_loss, best_validation_loss, test_loss, baseline_loss; null when its
+metrics are not this program's]), failures (symbol, cause, hint).
+
+Exit codes:
+    0  listed
+    3  some symbols could not be read; the others are listed
+    4  there is no store
+    6  a newest generation is damaged";
+
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The symbol
