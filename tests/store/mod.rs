@@ -7,6 +7,7 @@ mod list;
 #[cfg(unix)]
 mod lock;
 mod rollback;
+mod show;
 mod verify;
 
 use mambafleet_artifacts::{Store, Wait};

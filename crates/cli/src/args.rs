@@ -64,7 +64,8 @@ pub(crate) enum Command {
     /// List the symbols of the store with their newest generations
     #[command(after_help = store::LS_HELP)]
     Ls,
-    /// Show one generation: metrics, provenance, file hashes
+    /// Show one generation: metrics, provenance, file hashes, history
+    #[command(after_help = store::SHOW_HELP)]
     Show {
         /// A symbol, or one of its generations as SYMBOL@NUMBER
         #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]

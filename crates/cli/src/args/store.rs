@@ -27,6 +27,23 @@ Exit codes:
     4  there is no store
     6  a newest generation is damaged";
 
+pub(crate) const SHOW_HELP: &str = "\
+Without @GEN it shows the newest intact generation. The generation is read and verified whole; of the
+others only the manifests are read.
+
+Example:
+  $ mambafleet show AAPL@3
+
+JSON (type \"generation\"): manifest (as on disk), metadata and metrics (as in metadata.json and
+metrics.json, or null), skipped (faults of newer generations), history (all generations, oldest
+first: generation, created_at, bytes, parent, restored_from, problem).
+
+Exit codes:
+    0  shown
+    2  wrong usage
+    4  there is no such generation
+    6  the generation is damaged, or a newer one is and this is the newest intact one";
+
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The symbol
