@@ -128,7 +128,8 @@ pub(crate) struct RollbackArgs {
 
 pub(crate) const ROLLBACK_HELP: &str = "\
 History only grows: the old content is committed once more, as the newest generation, and nothing is
-taken away. Without --to, a second rollback therefore undoes the first.
+taken away. Without --to, a second rollback therefore undoes the first. The next training run keeps
+the symbol only if data and settings are still those of the old content; otherwise it trains anew.
 
 Example:
   $ mambafleet rollback AAPL --to 3
