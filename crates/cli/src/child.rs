@@ -37,10 +37,14 @@ pub(crate) fn shell_code(status: ExitStatus) -> u8 {
 }
 
 /// The signal that ended a program, if one did.
+#[cfg(unix)]
 pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
-    #[cfg(unix)]
-    return std::os::unix::process::ExitStatusExt::signal(&status);
-    #[cfg(not(unix))]
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+/// The signal that ended a program: there are none here.
+#[cfg(not(unix))]
+pub(crate) fn signal(_status: ExitStatus) -> Option<i32> {
     None
 }
 
