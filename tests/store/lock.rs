@@ -62,7 +62,7 @@ fn the_command_runs_under_the_lock_and_knows_it() {
     assert_eq!(ended.stdout, "AAPL 2\n000001\nlatest\n");
     let mut child = shelf.start_under_lock("echo ready; sleep 0.3");
     assert!(shelf.is_locked());
-    let busy = shelf.sandbox.run("lock AAPL --wait 10ms -- true").expect(5);
+    let busy = shelf.sandbox.run("lock AAPL --lock-timeout 10ms -- true").expect(5);
     assert!(busy.stderr.contains(&format!("held by process {}", child.id())), "{}", busy.stderr);
     assert_eq!(child.code(), Some(0));
     assert!(!shelf.is_locked());

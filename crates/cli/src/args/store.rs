@@ -185,7 +185,7 @@ pub(crate) struct LockArgs {
     pub(crate) symbol: String,
     /// Longest wait for the lock, such as 90s, or "auto" to wait as long as the queue moves
     /// [configuration key: lock.timeout]
-    #[arg(long, value_name = "DURATION|auto")]
+    #[arg(long, visible_alias = "lock-timeout", value_name = "DURATION|auto")]
     pub(crate) wait: Option<String>,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
