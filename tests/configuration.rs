@@ -75,6 +75,7 @@ fn mistakes_on_the_command_line_end_with_2() {
         ("train --config absent.toml", "absent.toml"),
         ("train --backend gpu", "no backend is called \"gpu\"; there is native"),
         ("train --lock-timeout 5", "--lock-timeout: lock.timeout: "),
+        ("rollback AAPL --lock-timeout 5", "--lock-timeout: lock.timeout: "),
         ("train --set data.synthetic.bars=1000000", "data.synthetic.bars: must be between"),
         ("train --store mambafleet.toml", "name a directory that can be written"),
         ("train --data absent", "--data: data.dir: absent is not a directory"),

@@ -6,8 +6,12 @@ use crate::support::Sandbox;
 fn help() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.run("--help").expect(0).stdout);
-    insta::assert_snapshot!("help-train", sandbox.run("train --help").expect(0).stdout);
-    insta::assert_snapshot!("help-stress", sandbox.run("stress --help").expect(0).stdout);
+    for command in
+        ["train", "stress", "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock"]
+    {
+        let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
+        insta::assert_snapshot!(format!("help-{command}"), help);
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod data;
 mod faults;
 mod golden;
 mod python;
+mod store;
 mod stress;
 mod support;
 mod training;

@@ -129,6 +129,9 @@ fn a_dry_run_leaves_no_trace() {
     assert!(shown.stdout.contains("BTC/USD") && shown.stdout.contains("2 workers"), "{shown:?}");
     let plan = sandbox.run("train --symbols AAPL --dry-run --format json").expect(0).json();
     assert_eq!(plan["plan"]["jobs"][0]["symbol"], "AAPL");
+    assert!(plan["plan"]["jobs"][0]["lock_timeout_ms"].is_null(), "it is no longer auto");
+    let args = "train --symbols AAPL --lock-timeout 90s --dry-run --format json";
+    assert_eq!(sandbox.run(args).expect(0).json()["plan"]["jobs"][0]["lock_timeout_ms"], 90_000);
     assert!(!sandbox.store().exists());
 }
 

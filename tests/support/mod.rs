@@ -47,6 +47,12 @@ impl Running {
     }
 }
 
+impl From<Child> for Running {
+    fn from(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -117,8 +123,21 @@ impl Sandbox {
 
     /// A call that has not started yet. Arguments are separated by spaces.
     pub(crate) fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mambafleet"));
-        command.current_dir(self.dir.path()).args(args.split(' '));
+        let mut command = self.cut_off(env!("CARGO_BIN_EXE_mambafleet"));
+        command.args(args.split(' '));
+        command
+    }
+
+    /// A line for a shell in the directory, as cut off as a call.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let mut command = self.cut_off("sh");
+        command.args(["-c", line]);
+        command
+    }
+
+    fn cut_off(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MAMBAFLEET_") {
                 command.env_remove(name);

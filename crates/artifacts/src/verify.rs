@@ -47,6 +47,15 @@ impl SymbolStore {
     /// [`StoreError::Io`] when the operating system refuses to read something; damage is no error
     /// here but a fault in the report.
     pub fn verify_all(&self) -> Result<SymbolReport, StoreError> {
+        self.verify_each(&|_| {})
+    }
+
+    /// [`verify_all`](Self::verify_all) that tells `done` the number of each generation as soon as
+    /// that has been checked, from whatever thread did it.
+    ///
+    /// # Errors
+    /// As [`verify_all`](Self::verify_all).
+    pub fn verify_each(&self, done: &(dyn Fn(u64) + Sync)) -> Result<SymbolReport, StoreError> {
         // The link is made after the generation, so if there is none of its number or above, that
         // one was lost.
         let hinted = self.hinted();
@@ -55,7 +64,7 @@ impl SymbolStore {
         let collected = self.collected_below();
         let checked: Vec<Option<Checked>> = generations
             .into_par_iter()
-            .map(|generation| check(self, generation))
+            .map(|generation| check(self, generation).inspect(|_| done(generation)))
             .collect::<Result<_, _>>()?;
         let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
         for at in 0..checked.len() {
@@ -137,4 +146,28 @@ fn wrong_parent(
 
 fn describe(parent: &Parent) -> String {
     format!("generation {} with manifest hash {}", parent.generation, parent.manifest_hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    use crate::{Store, Wait};
+
+    #[test]
+    fn each_generation_is_reported_once_it_is_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(dir.path()).unwrap();
+        let aapl = store.symbol(&"AAPL".parse().unwrap());
+        for number in 1..=3 {
+            let mut transaction = aapl.begin().unwrap();
+            transaction.put_json("metrics.json", &number).unwrap();
+            transaction.commit(&aapl.lock(Wait::Fail).unwrap()).unwrap();
+        }
+        let told = Mutex::new(BTreeSet::new());
+        let report = aapl.verify_each(&|number| assert!(told.lock().unwrap().insert(number)));
+        assert!(report.unwrap().is_clean());
+        assert_eq!(told.into_inner().unwrap(), BTreeSet::from([1, 2, 3]));
+    }
 }

@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
+mod store;
+
+pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
+
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
 #[derive(Debug, Parser)]
@@ -59,22 +63,33 @@ pub(crate) enum Command {
     #[command(after_help = exit::HELP)]
     Train(TrainArgs),
     /// List the symbols of the store with their newest generations
+    #[command(after_help = store::LS_HELP)]
     Ls,
-    /// Show one generation: metrics, provenance, file hashes
+    /// Show one generation: metrics, provenance, file hashes, history
+    #[command(after_help = store::SHOW_HELP)]
     Show {
         /// A symbol, or one of its generations as SYMBOL@NUMBER
         #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]
         target: String,
     },
+    /// Compare two generations of a symbol: metrics and configuration
+    #[command(after_help = store::DIFF_HELP)]
+    Diff(DiffArgs),
     /// Check every byte of every generation against its manifest
-    Verify {
-        /// Symbols to check
-        #[arg(value_name = "SYMBOL")]
-        symbols: Vec<String>,
-        /// Check the whole store
-        #[arg(long, conflicts_with = "symbols")]
-        all: bool,
-    },
+    #[command(after_help = store::VERIFY_HELP)]
+    Verify(VerifyArgs),
+    /// Bring the content of an older generation back, as a new generation
+    #[command(after_help = store::ROLLBACK_HELP)]
+    Rollback(RollbackArgs),
+    /// Remove old generations
+    #[command(after_help = store::GC_HELP)]
+    Gc(GcArgs),
+    /// Copy a generation, verified, to a new directory
+    #[command(after_help = store::EXPORT_HELP)]
+    Export(ExportArgs),
+    /// Run any command while holding a symbol's lock
+    #[command(after_help = store::LOCK_HELP)]
+    Lock(LockArgs),
     /// Forecast from the newest bars with the newest generations
     Predict(PredictArgs),
     /// Test the store under contention, beside the naive way of saving
@@ -125,7 +140,8 @@ pub(crate) struct TrainArgs {
     /// Seed of weights and sample order [configuration key: train.seed]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u32>,
-    /// Longest wait for a symbol's lock, such as 90s [configuration key: lock.timeout]
+    /// Longest wait for a symbol's lock, such as 90s, or "auto" to wait as long as the queue moves
+    /// [configuration key: lock.timeout]
     #[arg(long, value_name = "DURATION")]
     pub(crate) lock_timeout: Option<String>,
     /// Train also what is up to date

@@ -3,12 +3,15 @@
 use mambafleet_artifacts::StoreError;
 use mambafleet_dataset::DataError;
 use mambafleet_orchestrator::RunError;
-use mambafleet_protocol::{InvalidRunId, InvalidSymbol, cause_chain};
+use mambafleet_protocol::{InvalidRunId, InvalidSymbol, Symbol, cause_chain};
 use mambafleet_stress::StressError;
 use mambafleet_worker::{ForecastError, ServeError};
 
 use crate::config::ConfigError;
 use crate::exit::Exit;
+
+/// Where to look when something is not there.
+const LISTED: &str = "`mambafleet ls` lists what there is";
 
 /// What ends a command early.
 #[derive(Debug)]
@@ -21,6 +24,11 @@ pub(crate) struct CliError {
 impl CliError {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None }
+    }
+
+    /// A symbol that was named has no generation.
+    pub(crate) fn no_generation(symbol: &Symbol) -> Self {
+        Self::new(Exit::NothingSelected, format!("{symbol} has no generation")).with_hint(LISTED)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -48,18 +56,20 @@ impl CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
+        use StoreError as E;
         let exit = match &error {
             e if e.is_corrupt() => Exit::Damaged,
             e if e.is_lock_timeout() => Exit::Busy,
-            StoreError::NotAStore { .. } | StoreError::NotFound { .. } => Exit::NothingSelected,
+            E::Conflict { .. } | E::Contended { .. } | E::Fenced { .. } => Exit::Busy,
+            E::NotAStore { .. } | E::NotFound { .. } => Exit::NothingSelected,
+            E::Exists { .. } | E::LocksDoNothing { .. } => Exit::Usage,
             _ => Exit::Internal,
         };
         let hint = match &error {
-            StoreError::NotAStore { .. } => {
-                Some("train something first, or name the store with --store")
-            }
-            StoreError::NotFound { .. } => Some("`mambafleet ls` lists what there is"),
-            _ => None,
+            E::NotAStore { .. } => Some("train something first, or name the store with --store"),
+            E::NotFound { .. } => Some(LISTED),
+            E::Exists { .. } => Some("name a directory that does not exist yet"),
+            error => error.advice(),
         };
         Self { exit, message: cause_chain(&error), hint: hint.map(str::to_owned) }
     }

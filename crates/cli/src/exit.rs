@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     Interrupted,
     /// Interrupted by SIGTERM; everything finished so far is committed.
     Terminated,
+    /// The exit code of a command that was run on the user's behalf.
+    Command(u8),
 }
 
 impl Exit {
@@ -38,6 +40,7 @@ impl Exit {
             Self::Damaged => 6,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Command(code) => code,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The binary `mambafleet`: arguments, configuration, what people and programs see.
 
 mod args;
+mod child;
 mod commands;
 mod config;
 mod error;
 mod exit;
+mod inherited;
 mod logging;
 mod output;
 mod plan;
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
 
 /// Ends a call whose arguments are wrong, or that asked for help or the version.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let args: Vec<_> = std::env::args_os().collect();
+    let args: Vec<_> = std::env::args_os().take_while(|arg| arg != "--").collect();
     let asked_for_json = args.iter().any(|arg| arg == "--format=json")
         || args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
     if error.use_stderr() && asked_for_json {

@@ -60,6 +60,14 @@ impl Output {
         }
     }
 
+    /// In JSON, prints a result as one line, for a command whose output is somebody else's.
+    pub(crate) fn last_line<T: Serialize>(self, kind: &str, value: T) -> Result<(), CliError> {
+        if !self.is_json() {
+            return Ok(());
+        }
+        print(&serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })?)
+    }
+
     /// Prints one line to standard output.
     pub(crate) fn line(self, line: &str) -> Result<(), CliError> {
         print(line)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mambafleet_orchestrator::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
 use mambafleet_protocol::{DataSource, InvalidSpec, JobSpec, Symbol, TrainSpec, symbol_seed};
@@ -125,7 +126,8 @@ pub(crate) fn make(
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let parallel = config.run.parallel.or(|| cores);
     let threads = threads_per_worker(cores, parallel.min(symbols.len()));
-    let lock_timeout_ms = u64::try_from(config.lock.timeout.0.as_millis()).unwrap_or(u64::MAX);
+    let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    let lock_timeout_ms = config.lock.timeout.0.map(millis);
     let jobs = symbols.into_iter().map(|symbol| JobSpec {
         run: run.clone(),
         attempt: 1,

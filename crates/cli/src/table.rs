@@ -32,6 +32,21 @@ pub(crate) fn number(value: f64) -> String {
     format!("{value:.4}")
 }
 
+/// Any number, to six digits.
+pub(crate) fn significant(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || !(1e-4..1e9).contains(&size) {
+        return if size == 0.0 { "0".to_owned() } else { format!("{value:.3e}") };
+    }
+    let before = size.log10().floor() as i32 + 1;
+    let text = format!("{value:.*}", usize::try_from(6 - before).unwrap_or(0));
+    if text.contains('.') {
+        text.trim_end_matches(['0']).trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A share with its sign, in per cent: `+1.2 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:+.1} %", share * 100.0)
@@ -66,9 +81,54 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// Ascending numbers as people write them: `1-3, 7`.
+pub(crate) fn ranges(numbers: impl IntoIterator<Item = u64>) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(number) => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let run = |(first, last): (u64, u64)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    runs.into_iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_any_size_are_short() {
+        let shown: Vec<_> =
+            [0.0, 0.25, -0.237_012_345, 12_345.678_9, 1e6, 0.000_012_34, 3e12, 100.0, 0.001]
+                .map(significant)
+                .into();
+        let expected = [
+            "0",
+            "0.25",
+            "-0.237012",
+            "12345.7",
+            "1000000",
+            "1.234e-5",
+            "3.000e12",
+            "100",
+            "0.001",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_drawn_together() {
+        for (numbers, text) in
+            [(&[][..], ""), (&[7], "7"), (&[1, 2, 3, 7], "1-3, 7"), (&[1, 3, 4], "1, 3-4")]
+        {
+            assert_eq!(ranges(numbers.iter().copied()), text);
+        }
+        assert_eq!(ranges([u64::MAX]), u64::MAX.to_string());
+    }
 
     #[test]
     fn durations_and_sizes_read_well() {

@@ -83,7 +83,7 @@ impl Fleet {
             },
             threads: 1,
             force: false,
-            lock_timeout_ms: 1000,
+            lock_timeout_ms: Some(1000),
             log: PathBuf::new(),
         }
     }

@@ -31,8 +31,8 @@ pub struct JobSpec {
     pub threads: usize,
     /// Train although the newest generation has the same fingerprint.
     pub force: bool,
-    /// Longest wait for the symbol's lock, in milliseconds.
-    pub lock_timeout_ms: u64,
+    /// Longest wait for the symbol's lock, in milliseconds; none: as long as the queue moves.
+    pub lock_timeout_ms: Option<u64>,
     /// File that receives the attempt's log.
     pub log: PathBuf,
 }

@@ -163,7 +163,8 @@ fn commit(
     transaction.put_json(METRICS_FILE, &fitted.metrics)?;
     transaction.put_json(METADATA_FILE, metadata)?;
     transaction.prepare()?;
-    let lock = store.lock(Wait::Until(Duration::from_millis(job.lock_timeout_ms)))?;
+    let timeout = job.lock_timeout_ms.map(Duration::from_millis);
+    let lock = store.lock(timeout.map_or(Wait::Auto, Wait::Until))?;
     let commit = transaction.commit(&lock)?;
     let Headline { best_validation_loss, test_loss, .. } = fitted.metrics.headline;
     tracing::info!(generation = commit.generation, best_validation_loss, test_loss, "committed");

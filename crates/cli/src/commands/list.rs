@@ -1,12 +1,13 @@
 //! `mambafleet ls`.
 
 use jiff::Timestamp;
-use mambafleet_artifacts::{Snapshot, Store, StoreError};
+use mambafleet_artifacts::{Fault, Manifest, StoreError, SymbolStore};
 use mambafleet_protocol::{Headline, Symbol};
 use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::failure::Failures;
 use super::open_store;
 use crate::args::Common;
 use crate::error::CliError;
@@ -21,74 +22,79 @@ struct Row {
     generation: u64,
     /// The newest generation was damaged, and this is an older one.
     damaged: bool,
+    /// What is wrong with newer generations.
+    skipped: Vec<Fault>,
     created_at: Timestamp,
+    age_s: f64,
     bytes: u64,
+    /// How many generations there are.
+    generations: usize,
+    /// The length of the files of all of them.
+    bytes_on_disk: u64,
     synthetic: bool,
     headline: Option<Headline>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Listing {
     symbols: Vec<Row>,
+    failures: Failures,
 }
 
-/// Lists the symbols of the store. Ends as damaged when one of them cannot be read.
+/// Lists the symbols of the store. Ends as damaged when the newest generation of one of them is.
 pub(crate) fn run(common: &Common, output: Output) -> Result<Exit, CliError> {
     let store = open_store(common)?;
-    let read: Vec<_> =
-        store.symbols()?.into_par_iter().map(|symbol| read(&store, symbol)).collect();
-    let mut symbols = Vec::new();
-    let mut exit = Exit::Success;
-    for row in read {
+    let symbols = store.symbols()?;
+    let read: Vec<_> = symbols.par_iter().map(|symbol| read(&store.symbol(symbol))).collect();
+    let mut listing = Listing::default();
+    for (symbol, row) in symbols.into_iter().zip(read) {
         match row {
-            Ok(Some(row)) => {
-                if row.damaged {
-                    exit = Exit::Damaged;
-                }
-                symbols.push(row);
-            }
-            Ok(None) => {}
-            Err(error) if error.is_corrupt() => {
-                exit = Exit::Damaged;
-                output.say(&format!("error: {error}"));
-            }
-            Err(error) => return Err(error.into()),
+            Ok(row) => listing.symbols.extend(row),
+            Err(error) => listing.failures.add(symbol, error, output),
         }
     }
-    let listing = Listing { symbols };
-    output.result("symbols", &listing, || table(&listing.symbols))?;
-    Ok(exit)
+    output.result("symbols", &listing, || text(&listing))?;
+    let damaged = listing.symbols.iter().any(|row| row.damaged);
+    if damaged { Ok(Exit::Damaged) } else { Ok(listing.failures.exit()) }
 }
 
-fn read(store: &Store, symbol: Symbol) -> Result<Option<Row>, StoreError> {
-    let Some(snapshot) = store.symbol(&symbol).latest()? else { return Ok(None) };
-    Ok(Some(row(symbol, &snapshot)))
-}
-
-fn row(symbol: Symbol, snapshot: &Snapshot) -> Row {
+fn read(store: &SymbolStore) -> Result<Option<Row>, StoreError> {
+    let Some(snapshot) = store.latest()? else { return Ok(None) };
+    let history = store.history()?;
+    let manifests = history.iter().filter_map(|entry| entry.manifest.as_ref().ok());
     let manifest = snapshot.manifest();
     let metadata = snapshot.json::<Metadata>(METADATA_FILE).ok();
-    Row {
-        symbol,
+    Ok(Some(Row {
+        symbol: store.symbol().clone(),
         generation: snapshot.generation(),
         damaged: !snapshot.skipped().is_empty(),
+        skipped: snapshot.skipped().to_vec(),
         created_at: manifest.created_at,
+        age_s: Timestamp::now().duration_since(manifest.created_at).as_secs_f64(),
         bytes: manifest.total_length(),
+        generations: history.len(),
+        bytes_on_disk: manifests.map(Manifest::total_length).sum(),
         synthetic: metadata.is_some_and(|m| m.is_synthetic()),
         headline: snapshot.json::<Metrics>(METRICS_FILE).ok().map(|metrics| metrics.headline),
+    }))
+}
+
+fn text(Listing { symbols, failures }: &Listing) -> String {
+    match (symbols.as_slice(), failures.count()) {
+        ([], 0) => "the store holds no generation yet".to_owned(),
+        ([], _) => "no symbol can be read".to_owned(),
+        (rows, _) => table(rows),
     }
 }
 
 fn table(rows: &[Row]) -> String {
-    if rows.is_empty() {
-        return "the store holds no generation yet".to_owned();
-    }
-    let now = Timestamp::now();
     let columns = [
         ("symbol", false),
         ("gen", true),
         ("age", true),
         ("size", true),
+        ("kept", true),
+        ("on disk", true),
         ("validation loss", true),
         ("test loss", true),
         ("vs baseline", true),
@@ -104,8 +110,10 @@ fn table(rows: &[Row]) -> String {
         vec![
             row.symbol.to_string(),
             row.generation.to_string(),
-            seconds(now.duration_since(row.created_at).as_secs_f64()),
+            seconds(row.age_s),
             bytes(row.bytes),
+            row.generations.to_string(),
+            bytes(row.bytes_on_disk),
             shown(|h| number(h.best_validation_loss)),
             shown(|h| number(h.test_loss)),
             shown(|h| against(h.test_loss, h.baseline_loss)),

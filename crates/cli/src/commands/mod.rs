@@ -1,11 +1,18 @@
 //! The subcommands.
 
 mod config;
+mod diff;
+mod export;
+mod failure;
+mod gc;
 mod list;
+mod lock;
 mod predict;
+mod rollback;
 mod show;
 mod stress;
 mod synth;
+mod target;
 mod train;
 mod verify;
 mod worker;
@@ -15,7 +22,7 @@ use mambafleet_backend::Registry;
 use mambafleet_backend_native::NativeBackend;
 
 use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::logging;
@@ -33,7 +40,12 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),
         Command::Show { target } => show::run(&common, &target, output),
-        Command::Verify { symbols, all } => verify::run(&common, &symbols, all, output),
+        Command::Diff(args) => diff::run(&common, &args, output),
+        Command::Verify(args) => verify::run(&common, &args, output),
+        Command::Lock(args) => lock::run(&common, &args, output),
+        Command::Rollback(args) => rollback::run(&common, &args, output),
+        Command::Gc(args) => gc::run(&common, &args, output),
+        Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {
@@ -52,6 +64,11 @@ fn registry() -> Registry {
 
 /// The store that the configuration names, which must exist.
 fn open_store(common: &Common) -> Result<Store, CliError> {
-    let loaded = configuration(common, Overrides::new())?;
-    Ok(Store::open(&loaded.config.store.dir)?)
+    Ok(open_configured(common, Overrides::new())?.0)
+}
+
+/// The same with the configuration. `more` are the values that the command's own flags set.
+fn open_configured(common: &Common, more: Overrides) -> Result<(Store, Config), CliError> {
+    let config = configuration(common, more)?.config;
+    Ok((Store::open(&config.store.dir)?, config))
 }

@@ -1,11 +1,12 @@
 //! `mambafleet predict`.
 
 use mambafleet_artifacts::Store;
-use mambafleet_protocol::{DataSource, Symbol};
+use mambafleet_protocol::DataSource;
 use mambafleet_worker::{Forecast, forecast};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::failure::Failures;
 use super::registry;
 use crate::args::{Common, PredictArgs, Selection};
 use crate::config::Overrides;
@@ -18,14 +19,7 @@ use crate::table::render;
 #[derive(Serialize)]
 struct Predictions {
     forecasts: Vec<Forecast>,
-    failures: Vec<Failure>,
-}
-
-#[derive(Serialize)]
-struct Failure {
-    symbol: Symbol,
-    cause: String,
-    hint: Option<String>,
+    failures: Failures,
 }
 
 /// Forecasts every selected symbol; what fails is named and costs the others nothing.
@@ -53,22 +47,11 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
         .par_iter()
         .map(|symbol| forecast(&store, symbol, source.as_ref(), &registry))
         .collect();
-    let mut predictions = Predictions { forecasts: Vec::new(), failures: Vec::new() };
-    let mut damaged = false;
+    let mut predictions = Predictions { forecasts: Vec::new(), failures: Failures::default() };
     for (symbol, result) in symbols.into_iter().zip(results) {
         match result {
             Ok(forecast) => predictions.forecasts.push(forecast),
-            Err(error) => {
-                let error = CliError::from(error);
-                damaged |= error.exit() == Exit::Damaged;
-                let cause = error.message().to_owned();
-                let hint = error.hint().map(str::to_owned);
-                output.say(&format!("{symbol}: {cause}"));
-                if let Some(hint) = &hint {
-                    output.say(&format!("hint: {hint}"));
-                }
-                predictions.failures.push(Failure { symbol, cause, hint });
-            }
+            Err(error) => predictions.failures.add(symbol, error, output),
         }
     }
     let synthetic = predictions.forecasts.iter().any(|forecast| forecast.synthetic);
@@ -76,11 +59,7 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     if synthetic {
         output.say(SYNTHETIC_NOTE);
     }
-    match (predictions.failures.is_empty(), damaged) {
-        (true, _) => Ok(Exit::Success),
-        (false, true) => Ok(Exit::Damaged),
-        (false, false) => Ok(Exit::SomeFailed),
-    }
+    Ok(predictions.failures.exit())
 }
 
 /// `p05`, `p50`, `p97.5`.

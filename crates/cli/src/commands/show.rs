@@ -2,92 +2,143 @@
 
 use std::fmt::Write;
 
-use mambafleet_artifacts::Manifest;
-use mambafleet_protocol::Symbol;
+use jiff::Timestamp;
+use mambafleet_artifacts::{
+    Fault, FileEntry, HistoryEntry, Manifest, Parent, Problem, Snapshot, Writer,
+};
 use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::open_store;
+use super::target::Target;
 use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::table::{bytes, number, percent, render, seconds};
 
+/// How many generations of the history a person is shown.
+const SHOWN: usize = 10;
+
 /// A whole generation, without its weights.
 #[derive(Serialize)]
 struct Shown<'a> {
     manifest: &'a Manifest,
-    metadata: &'a Metadata,
-    metrics: &'a Metrics,
+    /// The files as they are, when they are JSON.
+    metadata: Option<Value>,
+    metrics: Option<Value>,
+    /// What is wrong with newer generations, when the newest was asked for.
+    skipped: &'a [Fault],
+    /// All generations of the symbol, oldest first.
+    history: Vec<Past>,
+}
+
+/// A generation in the history.
+#[derive(Serialize)]
+struct Past {
+    generation: u64,
+    created_at: Option<Timestamp>,
+    bytes: Option<u64>,
+    parent: Option<u64>,
+    restored_from: Option<u64>,
+    /// What is wrong with its manifest; the other files are not read.
+    problem: Option<Problem>,
 }
 
 /// Shows one generation of one symbol.
 pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit, CliError> {
-    let (symbol, generation) = parse(target)?;
+    let Target { symbol, generation } = Target::parse(target)?;
     let store = open_store(common)?.symbol(&symbol);
     let snapshot = match generation {
         Some(generation) => store.snapshot(generation)?,
-        None => store.latest()?.ok_or_else(|| {
-            CliError::new(Exit::NothingSelected, format!("{symbol} has no generation"))
-                .with_hint("`mambafleet ls` lists what there is")
-        })?,
+        None => store.latest()?.ok_or_else(|| CliError::no_generation(&symbol))?,
     };
-    let metadata: Metadata = snapshot.json(METADATA_FILE)?;
-    let metrics: Metrics = snapshot.json(METRICS_FILE)?;
-    let shown = Shown { manifest: snapshot.manifest(), metadata: &metadata, metrics: &metrics };
-    output.result("generation", &shown, || text(&shown))?;
+    let shown = Shown {
+        manifest: snapshot.manifest(),
+        metadata: snapshot.json(METADATA_FILE).ok(),
+        metrics: snapshot.json(METRICS_FILE).ok(),
+        skipped: snapshot.skipped(),
+        history: store.history()?.into_iter().map(Past::from).collect(),
+    };
+    output.result("generation", &shown, || text(&shown, &snapshot))?;
     if snapshot.skipped().is_empty() { Ok(Exit::Success) } else { Ok(Exit::Damaged) }
 }
 
-/// `AAPL` or `AAPL@3`.
-fn parse(target: &str) -> Result<(Symbol, Option<u64>), CliError> {
-    match target.split_once('@') {
-        None => Ok((Symbol::new(target)?, None)),
-        Some((symbol, number)) => {
-            let generation = number.parse().map_err(|_| {
-                let message = format!("\"{number}\" is no generation number in \"{target}\"");
-                CliError::usage(message).with_hint("write it as in AAPL@3")
-            })?;
-            Ok((Symbol::new(symbol)?, Some(generation)))
+impl From<HistoryEntry> for Past {
+    fn from(HistoryEntry { generation, manifest }: HistoryEntry) -> Self {
+        let number = |parent: &Parent| parent.generation;
+        let (manifest, problem) = match manifest {
+            Ok(manifest) => (Some(manifest), None),
+            Err(fault) => (None, Some(fault.problem)),
+        };
+        let manifest = manifest.as_ref();
+        Self {
+            generation,
+            created_at: manifest.map(|manifest| manifest.created_at),
+            bytes: manifest.map(Manifest::total_length),
+            parent: manifest.and_then(|manifest| manifest.parent.as_ref().map(number)),
+            restored_from: manifest
+                .and_then(|manifest| manifest.restored_from.as_ref().map(number)),
+            problem,
         }
     }
 }
 
-fn text(shown: &Shown<'_>) -> String {
-    let mut text = provenance(shown);
-    text.push_str("\nmetrics\n");
-    text.push_str(&metrics(shown.metrics));
-    text.push_str("\n\nfiles (BLAKE3)\n");
-    let rows = shown
-        .manifest
-        .files
-        .iter()
-        .map(|file| vec![file.name.clone(), bytes(file.length), file.blake3.to_string()]);
-    text.push_str(&render(&[("file", false), ("size", true), ("hash", false)], rows.collect()));
+/// What another program wrote is shown as far as the store knows it.
+fn text(shown: &Shown<'_>, snapshot: &Snapshot) -> String {
+    let manifest = shown.manifest;
+    let mut rows = commit(manifest);
+    if let Ok(metadata) = snapshot.json(METADATA_FILE) {
+        rows.extend(training(&metadata));
+    }
+    let mut text = format!("{}, generation {}\n", manifest.symbol, manifest.generation);
+    for (name, value) in rows {
+        let _ = writeln!(text, "  {name:<12} {value}");
+    }
+    if let Ok(read) = snapshot.json(METRICS_FILE) {
+        let _ = writeln!(text, "\nmetrics\n{}", metrics(&read));
+    }
+    let _ = write!(text, "\nfiles (BLAKE3)\n{}\n\n{}", files(manifest), history(&shown.history));
     text
 }
 
-fn provenance(Shown { manifest, metadata, .. }: &Shown<'_>) -> String {
-    let Metadata { symbol, fingerprint, data, provenance, train, .. } = metadata;
+/// What the store knows.
+fn commit(manifest: &Manifest) -> Vec<(&'static str, String)> {
+    let generation = |parent: &Parent| format!("generation {}", parent.generation);
+    let parent = manifest.parent.as_ref();
+    let parent = parent.map_or_else(|| "none: the first generation".to_owned(), generation);
+    let Writer { host, boot_id, pid, start_time } = &manifest.writer;
+    let mut writer = format!("{host}, pid {pid}");
+    if let Some(start_time) = start_time {
+        let _ = write!(writer, ", started at tick {start_time}");
+    }
+    if let Some(boot_id) = boot_id {
+        let _ = write!(writer, " of boot {boot_id}");
+    }
+    let mut rows = vec![("created", manifest.created_at.to_string()), ("parent", parent)];
+    if let Some(from) = &manifest.restored_from {
+        rows.push(("content of", generation(from)));
+    }
+    rows.push(("writer", writer));
+    rows.push(("token", manifest.fencing_token.to_string()));
+    rows
+}
+
+/// What the training noted.
+fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
+    let Metadata { fingerprint, data, provenance, train, .. } = metadata;
     let spec = metadata.model.spec;
     let origin = if metadata.is_synthetic() {
         "synthetic demo data".to_owned()
     } else {
         data.origin.to_string()
     };
-    let parent = manifest.parent.as_ref().map_or_else(
-        || "none: the first generation".to_owned(),
-        |parent| format!("generation {}", parent.generation),
-    );
     let stages = provenance.seconds;
-    let rows = [
-        ("created", manifest.created_at.to_string()),
-        ("parent", parent),
+    [
         ("run", format!("{}, attempt {}", provenance.run, provenance.attempt)),
         ("program", provenance.program.clone()),
         ("backend", format!("{} ({})", provenance.backend, provenance.backend_version)),
-        ("writer", format!("{}, pid {}", manifest.writer.host, manifest.writer.pid)),
         ("seed", train.seed.to_string()),
         ("fingerprint", fingerprint.clone()),
         ("data", format!("{origin}: {} bars, {} to {}", data.bars, data.first, data.last)),
@@ -108,12 +159,39 @@ fn provenance(Shown { manifest, metadata, .. }: &Shown<'_>) -> String {
                 provenance.threads
             ),
         ),
-    ];
-    let mut text = format!("{symbol}, generation {}\n", manifest.generation);
-    for (name, value) in rows {
-        let _ = writeln!(text, "  {name:<12} {value}");
+    ]
+}
+
+fn files(manifest: &Manifest) -> String {
+    let row =
+        |file: &FileEntry| vec![file.name.clone(), bytes(file.length), file.blake3.to_string()];
+    let columns = [("file", false), ("size", true), ("hash", false)];
+    render(&columns, manifest.files.iter().map(row).collect())
+}
+
+/// The newest generations, newest first.
+fn history(history: &[Past]) -> String {
+    let row = |past: &Past| {
+        let note = match (&past.problem, past.restored_from) {
+            (Some(problem), _) => format!("manifest damaged: {problem}"),
+            (None, Some(from)) => format!("content of {from}"),
+            (None, None) => String::new(),
+        };
+        vec![
+            past.generation.to_string(),
+            past.created_at.map(|created| format!("{created:.0}")).unwrap_or_default(),
+            past.bytes.map(bytes).unwrap_or_default(),
+            past.parent.map(|parent| parent.to_string()).unwrap_or_default(),
+            note,
+        ]
+    };
+    let columns =
+        [("history", true), ("created", false), ("size", true), ("parent", true), ("note", false)];
+    let table = render(&columns, history.iter().rev().take(SHOWN).map(row).collect());
+    match history.len().saturating_sub(SHOWN) {
+        0 => table,
+        older => format!("{table}\nand {older} older"),
     }
-    text
 }
 
 fn metrics(metrics: &Metrics) -> String {

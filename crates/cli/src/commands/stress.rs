@@ -1,9 +1,9 @@
 //! `mambafleet stress`, and the hidden side of it.
 
-use std::io::{BufReader, IsTerminal, stderr, stdin, stdout};
+use std::io::{BufReader, stdin, stdout};
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use mambafleet_orchestrator::WorkerCommand;
 use mambafleet_stress::{MemberCommand, Progress, Report, Test, Workload};
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::plan::configuration;
-use crate::reporters::stress_text;
+use crate::reporters::{bar, stress_text};
 
 /// Takes part in a test.
 pub(crate) fn member() -> Result<Exit, CliError> {
@@ -36,7 +36,7 @@ pub(crate) fn run(common: &Common, args: &StressArgs, output: Output) -> Result<
         root: scratch.path().to_owned(),
         command: MemberCommand { program, args: arguments },
     };
-    let bar = bar(output);
+    let bar = bar(output.is_json(), "{msg:<24} {bar:24} {pos}/{len}, {elapsed}");
     let report = mambafleet_stress::run(&test, &mut |progress| show(&bar, progress));
     bar.finish_and_clear();
     let report = report?;
@@ -77,16 +77,6 @@ fn scratch(place: &Path) -> Result<TempDir, CliError> {
         CliError::usage(format!("cannot make a directory in {}: {error}", place.display()))
             .with_hint("name a directory that can be written with --dir")
     })
-}
-
-/// A bar on a terminal; elsewhere one that is never drawn.
-fn bar(output: Output) -> ProgressBar {
-    if output.is_json() || !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let plain = ProgressStyle::default_bar();
-    let style = ProgressStyle::with_template("{msg:<24} {bar:24} {pos}/{len}, {elapsed}");
-    ProgressBar::new(0).with_style(style.unwrap_or(plain).progress_chars("=> "))
 }
 
 fn show(bar: &ProgressBar, progress: Progress) {

@@ -12,6 +12,7 @@ use crate::args::{Common, TrainArgs};
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::inherited::refuse_own;
 use crate::output::Output;
 use crate::plan::{check_data, configuration, make, path_override, select};
 use crate::reporters::{choose, fleet, summary_table};
@@ -30,6 +31,9 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
         return dry_run(&plan, output);
     }
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
+    for job in &plan.jobs {
+        refuse_own(&store.symbol(&job.symbol))?;
+    }
     let mut reporter = choose(output);
     let summary =
         mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;

@@ -1,24 +1,26 @@
 //! `mambafleet verify`.
 
-use mambafleet_artifacts::{Fault, StoreError, SymbolReport};
+use mambafleet_artifacts::{Fault, Store, StoreError, SymbolReport};
 use mambafleet_protocol::Symbol;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::failure::Failures;
 use super::open_store;
-use crate::args::Common;
+use crate::args::{Common, VerifyArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::reporters::count;
+use crate::reporters::{bar, count};
 use crate::table::bytes;
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Verified {
     symbols: usize,
     generations: usize,
     bytes: u64,
     faults: Vec<SymbolFault>,
+    failures: Failures,
 }
 
 #[derive(Serialize)]
@@ -29,40 +31,58 @@ struct SymbolFault {
 }
 
 /// Checks the named symbols, or all of them.
-pub(crate) fn run(
-    common: &Common,
-    names: &[String],
-    all: bool,
-    output: Output,
-) -> Result<Exit, CliError> {
-    if names.is_empty() && !all {
+pub(crate) fn run(common: &Common, args: &VerifyArgs, output: Output) -> Result<Exit, CliError> {
+    if args.symbols.is_empty() && !args.all {
         let error = CliError::usage("nothing to verify: no symbol is named");
         return Err(error.with_hint("name symbols, or check the whole store with --all"));
     }
     let store = open_store(common)?;
-    let symbols = if all {
-        store.symbols()?
+    // A symbol that has lost all its generations still has a directory.
+    let symbols = if args.all {
+        store.known_symbols()?
     } else {
-        names.iter().map(|name| Symbol::new(name.as_str())).collect::<Result<_, _>>()?
+        args.symbols.iter().map(|name| Symbol::new(name.as_str())).collect::<Result<_, _>>()?
     };
-    let reports: Vec<Result<SymbolReport, StoreError>> =
-        symbols.par_iter().map(|symbol| store.symbol(symbol).verify_all()).collect();
-    let mut verified =
-        Verified { symbols: symbols.len(), generations: 0, bytes: 0, faults: Vec::new() };
-    for (symbol, report) in symbols.iter().zip(reports) {
-        let report = report?;
-        if !names.is_empty() && report.generations.is_empty() {
-            let message = format!("{symbol} has no generation");
-            return Err(CliError::new(Exit::NothingSelected, message));
+    let reports = check(&store, &symbols, args.quiet || output.is_json());
+    let mut verified = Verified::default();
+    for (symbol, report) in symbols.into_iter().zip(reports) {
+        match report {
+            Ok(report) if report.generations.is_empty() && report.is_clean() => {
+                if !args.all {
+                    return Err(CliError::no_generation(&symbol));
+                }
+            }
+            Ok(report) => verified.add(report),
+            Err(error) => verified.failures.add(symbol, error, output),
         }
-        verified.generations += report.generations.len();
-        verified.bytes += report.bytes;
-        let named =
-            report.faults.into_iter().map(|fault| SymbolFault { symbol: symbol.clone(), fault });
-        verified.faults.extend(named);
     }
     output.result("verified", &verified, || text(&verified))?;
-    if verified.faults.is_empty() { Ok(Exit::Success) } else { Ok(Exit::Damaged) }
+    if verified.faults.is_empty() { Ok(verified.failures.exit()) } else { Ok(Exit::Damaged) }
+}
+
+/// Checks all symbols, and draws a bar meanwhile.
+fn check(store: &Store, symbols: &[Symbol], quiet: bool) -> Vec<Result<SymbolReport, StoreError>> {
+    let bar = bar(quiet, "verifying {bar:24} {pos}/{len} generations, {elapsed}");
+    let generations = |symbol| store.symbol(symbol).generations().map_or(0, |all| all.len());
+    bar.set_length(symbols.iter().map(generations).sum::<usize>() as u64);
+    let reports =
+        symbols.par_iter().map(|symbol| store.symbol(symbol).verify_each(&|_| bar.inc(1)));
+    let reports = reports.collect();
+    bar.finish_and_clear();
+    reports
+}
+
+impl Verified {
+    fn add(&mut self, report: SymbolReport) {
+        self.symbols += 1;
+        self.generations += report.generations.len();
+        self.bytes += report.bytes;
+        let named = report
+            .faults
+            .into_iter()
+            .map(|fault| SymbolFault { symbol: report.symbol.clone(), fault });
+        self.faults.extend(named);
+    }
 }
 
 fn text(verified: &Verified) -> String {
@@ -73,7 +93,10 @@ fn text(verified: &Verified) -> String {
         bytes(verified.bytes)
     );
     if verified.faults.is_empty() {
-        return format!("{scope}: every byte as committed");
+        return match verified.failures.count() {
+            0 => format!("{scope}: every byte as committed"),
+            unread => format!("{scope}: as committed; {} not read", count(unread, "symbol")),
+        };
     }
     let named =
         verified.faults.iter().map(|SymbolFault { symbol, fault }| format!("{symbol}: {fault}"));

@@ -10,12 +10,18 @@ use toml::{Spanned, Table, Value};
 
 use super::keys::{KnownKeys, join};
 use super::{ConfigError, Overrides};
+use crate::inherited;
 
 /// Prefix of environment variables that set keys.
 const PREFIX: &str = "MAMBAFLEET_";
 
 /// Variables with the prefix that are no configuration keys.
-const OTHER_VARIABLES: [&str; 1] = [crate::logging::LOG_VARIABLE];
+const OTHER_VARIABLES: [&str; 4] = [
+    crate::logging::LOG_VARIABLE,
+    inherited::SYMBOL_VARIABLE,
+    inherited::TOKEN_VARIABLE,
+    inherited::DIR_VARIABLE,
+];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use mambafleet_artifacts::Wait;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_protocol::{DataSource, InvalidSpec, ModelSpec, TaskSpec, TrainSpec};
 use serde::Deserialize;
 
-use super::value::{AutoOr, HumanDuration};
+use super::value::{AutoOr, AutoOrDuration, HumanDuration};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +58,14 @@ pub(crate) struct Run {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lock {
-    pub(crate) timeout: HumanDuration,
+    pub(crate) timeout: AutoOrDuration,
+}
+
+impl Lock {
+    /// How long to wait for a lock.
+    pub(crate) fn wait(&self) -> Wait {
+        self.timeout.0.map_or(Wait::Auto, Wait::Until)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -11,20 +11,46 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HumanDuration(pub(crate) Duration);
 
+/// A duration with its unit, or `auto`, which is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AutoOrDuration(pub(crate) Option<Duration>);
+
+/// Reads a value that is written as text.
+struct Text<T> {
+    expected: &'static str,
+    parse: fn(&str) -> Option<T>,
+}
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = HumanDuration;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration with its unit, such as \"90s\", \"20m\" or \"1h 30m\"")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
-                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
-                parse_duration(text).map(HumanDuration).ok_or_else(wrong)
-            }
-        }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(Text {
+            expected: "a duration with its unit, such as \"90s\", \"20m\" or \"1h 30m\"",
+            parse: |text| parse_duration(text).map(Self),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for AutoOrDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expected: "\"auto\" or a duration with its unit, such as \"90s\" or \"20m\"",
+            parse: |text| match text.trim() {
+                "auto" => Some(Self(None)),
+                text => parse_duration(text).map(|duration| Self(Some(duration))),
+            },
+        })
     }
 }
 
@@ -137,6 +163,19 @@ mod tests {
             assert!(parse(text).is_err(), "{text:?} was accepted");
         }
         assert!(HumanDuration::deserialize(toml::Value::Integer(90)).is_err());
+    }
+
+    #[test]
+    fn waits_are_durations_or_auto() {
+        let parse = |value: toml::Value| AutoOrDuration::deserialize(value).map(|wait| wait.0);
+        assert_eq!(parse("auto".into()), Ok(None));
+        assert_eq!(parse("90s".into()), Ok(Some(Duration::from_secs(90))));
+        assert_eq!(parse("0s".into()), Ok(Some(Duration::ZERO)));
+        for wrong in ["", "90", "automatic"] {
+            let error = parse(wrong.into()).unwrap_err().to_string();
+            assert!(error.contains("\"auto\" or a duration"), "{error}");
+        }
+        assert!(parse(toml::Value::Integer(90)).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod summary;
 
 use std::io::IsTerminal;
 
+use indicatif::ProgressBar;
 use mambafleet_orchestrator::Reporter;
 
 pub(crate) use plain::{count, fleet};
@@ -21,11 +22,22 @@ use crate::output::Output;
 pub(crate) fn choose(output: Output) -> Box<dyn Reporter> {
     if output.is_json() {
         Box::new(json::JsonReporter::new(output))
-    } else if std::io::stderr().is_terminal()
-        && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
-    {
+    } else if is_drawn_on() {
         Box::new(progress::ProgressReporter::new())
     } else {
         Box::new(plain::PlainReporter)
     }
+}
+
+/// A bar on standard error; one that is never drawn if it is not wanted, or that is no terminal.
+pub(crate) fn bar(unwanted: bool, template: &str) -> ProgressBar {
+    if unwanted || !is_drawn_on() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(0).with_style(progress::style(template))
+}
+
+/// Whether standard error is a terminal on which lines can be drawn anew.
+fn is_drawn_on() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -74,7 +74,7 @@ impl ProgressReporter {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     let plain = ProgressStyle::default_bar();
     let style = ProgressStyle::with_template(template).unwrap_or(plain);
     style.progress_chars("=> ")
