@@ -65,6 +65,10 @@ crash-lab *ARGS:
 windows *ARGS:
     bash tests/windows/run {{ ARGS }}
 
+# Every crash state, every failing operation, random orders: the store's proof, with its figures.
+proof:
+    cargo test --package mambafleet-artifacts --test it --locked -- --nocapture crash:: faults:: schedule:: model::
+
 # What saving, locking and reading cost: criterion's figures, then a table.
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}
