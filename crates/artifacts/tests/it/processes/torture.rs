@@ -102,7 +102,7 @@ fn unless_collected<T>(result: Result<T, StoreError>) -> Option<T> {
 }
 
 #[test]
-fn processes_that_are_killed_at_any_moment_lose_nothing_that_was_acknowledged() {
+fn what_was_acknowledged_survives_kills_at_any_moment() {
     let kills = number_from(KILLS_VARIABLE).unwrap_or(KILLS);
     let seed = number_from(SEED_VARIABLE).unwrap_or_else(rand::random);
     println!("{SEED_VARIABLE}={seed}");
