@@ -61,6 +61,12 @@ real DATA:
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
 
+# Kills ten thousand processes at random moments and looks for what was acknowledged; some minutes.
+# TMPDIR says where: in memory (/dev/shm) the processes get further before they die.
+torture KILLS="10000":
+    ARTIFACTS_KILLS={{ KILLS }} cargo test --release --package mambafleet-artifacts --test it --locked \
+        -- --exact processes::torture::what_was_acknowledged_survives_kills_at_any_moment --nocapture
+
 # Lints, builds and tests for Windows, under Wine; installs what it needs.
 windows *ARGS:
     bash tests/windows/run {{ ARGS }}

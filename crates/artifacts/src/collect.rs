@@ -1,21 +1,26 @@
 //! Collecting old generations.
 
+use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use mambafleet_protocol::Symbol;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::IoContext;
 use crate::staging::{self, Leftover};
 use crate::symbol_store::SymbolStore;
-use crate::{StoreError, durable, reader};
+use crate::vfs::FileKind;
+use crate::{StoreError, durable, generation, reader};
 
-/// Notes up to which number generations were collected.
-const COLLECTED_FILE: &str = ".collected.json";
+/// What the names of notes begin with: empty files, each of which says that all generations below
+/// the number in its name were collected, or were about to be. The highest number counts. A note
+/// is never replaced by another, so that of two who collect at once the one with the lower number
+/// cannot take back what the other one noted.
+const NOTE_PREFIX: &str = ".collected-";
 
 /// Which generations are worth keeping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +62,6 @@ impl Collected {
     pub fn bytes(&self) -> u64 {
         self.removed.iter().map(|removed| removed.bytes).sum()
     }
-}
-
-/// The content of the note: evidence that a generation is missing on purpose.
-#[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    /// All generations below this one were collected, or were about to be.
-    below: u64,
-    at: Timestamp,
 }
 
 impl SymbolStore {
@@ -144,14 +141,12 @@ impl SymbolStore {
 
     /// Notes what is about to go (with that note, what stays becomes durable too), takes the
     /// generations' names away, and only then their files. A crash between may bring some of the
-    /// names back, in any combination, but never a generation with half its files. Tells how many are gone: all, up to the first that is in use.
+    /// names back, in any combination, but never a generation with half its files. Tells how many
+    /// are gone: all, up to the first that is in use.
     fn remove(&self, removed: &[Removed]) -> Result<usize, StoreError> {
         let Some(last) = removed.last() else { return Ok(0) };
         let (vfs, dir) = (&**self.vfs(), self.dir());
-        let note = Note { below: last.generation.saturating_add(1), at: Timestamp::now() };
-        if self.collected_below() < note.below {
-            durable::atomic_write_json_in(vfs, &dir.join(COLLECTED_FILE), &note)?;
-        }
+        self.note_collected(last.generation.saturating_add(1))?;
         let mut trash = Vec::new();
         let mut result = Ok(removed.len());
         for (before, Removed { generation, .. }) in removed.iter().enumerate() {
@@ -176,11 +171,39 @@ impl SymbolStore {
         result
     }
 
+    /// Notes durably that the generations below this number are missing on purpose. Older notes
+    /// say nothing more then.
+    fn note_collected(&self, below: u64) -> Result<(), StoreError> {
+        let (vfs, dir) = (&**self.vfs(), self.dir());
+        let notes = self.notes()?;
+        if notes.iter().all(|&noted| noted < below) {
+            let path = note_path(dir, below);
+            match vfs.create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                result => drop(result.at("create", &path)?),
+            }
+        }
+        // Also when it was there: whoever made it may not have got so far.
+        durable::sync_dir(vfs, dir)?;
+        for old in notes.into_iter().filter(|&noted| noted < below) {
+            if let Err(error) = vfs.remove_file(&note_path(dir, old)) {
+                tracing::debug!(dir = %dir.display(), old, %error, "cannot remove an old note");
+            }
+        }
+        Ok(())
+    }
+
     /// The generations below this number are missing on purpose, if they are missing.
-    pub(crate) fn collected_below(&self) -> u64 {
-        let read = durable::read(&**self.vfs(), &self.dir().join(COLLECTED_FILE));
-        let note = read.ok().and_then(|bytes| serde_json::from_slice::<Note>(&bytes).ok());
-        note.map_or(0, |note| note.below)
+    pub(crate) fn collected_below(&self) -> Result<u64, StoreError> {
+        Ok(self.notes()?.into_iter().max().unwrap_or(0))
+    }
+
+    /// The numbers that the notes name.
+    fn notes(&self) -> Result<Vec<u64>, StoreError> {
+        let number = |(name, _): &(OsString, FileKind)| {
+            generation::from_dir_name(name.to_str()?.strip_prefix(NOTE_PREFIX)?)
+        };
+        Ok(self.names()?.iter().filter_map(number).collect())
     }
 
     fn leftovers(&self, dry_run: bool) -> Result<Vec<Leftover>, StoreError> {
@@ -202,6 +225,10 @@ impl SymbolStore {
         let dir = self.generation_dir(generation);
         reader::read_manifest(&**self.vfs(), &dir, self.symbol(), generation)
     }
+}
+
+fn note_path(dir: &Path, below: u64) -> PathBuf {
+    dir.join(format!("{NOTE_PREFIX}{}", generation::dir_name(below)))
 }
 
 /// Leaves what somebody has open, which has lost its name already, to the next collection.

@@ -38,7 +38,7 @@
 //!     .owner.json              who took the lock last; diagnostics only
 //!     .staging-<writer>-<nonce>/   being written; readers ignore it
 //!     .trash-<writer>-<nonce>/     being removed; readers ignore it
-//!     .collected.json          up to which number generations were removed on purpose
+//!     .collected-000007        empty: below which number generations were removed on purpose
 //!     000007/                  a generation: immutable once it has this name
 //!       weights.safetensors  metrics.json  metadata.json  manifest.json
 //!     latest -> 000007         a hint for people and scripts; nothing is read through it

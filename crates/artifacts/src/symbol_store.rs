@@ -89,7 +89,7 @@ impl SymbolStore {
     }
 
     /// Everything in the symbol's directory; nothing when it does not exist.
-    fn names(&self) -> Result<Vec<(OsString, FileKind)>, StoreError> {
+    pub(crate) fn names(&self) -> Result<Vec<(OsString, FileKind)>, StoreError> {
         match self.vfs().list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             result => result.at("list", &self.dir),

@@ -61,12 +61,13 @@ impl SymbolStore {
         let hinted = self.hinted();
         let generations = self.generations()?;
         let missing = hinted.filter(|hinted| generations.last() < Some(hinted));
-        let collected = self.collected_below();
         let checked: Vec<Option<Checked>> = generations
             .into_par_iter()
             .map(|generation| check(self, generation).inspect(|_| done(generation)))
             .collect::<Result<_, _>>()?;
         let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
+        // Only now: what was collected while others were being checked was noted before it went.
+        let collected = self.collected_below()?;
         for at in 0..checked.len() {
             let fault = chain_fault(&checked[..at], &checked[at], collected);
             checked[at].faults.extend(fault);
