@@ -11,7 +11,8 @@ use crate::config::ConfigError;
 use crate::exit::Exit;
 
 /// Where to look when something is not there.
-const LISTED: &str = "`mambafleet ls` lists the symbols, `mambafleet show SYMBOL` the generations of one";
+const LISTED: &str =
+    "`mambafleet ls` lists the symbols, `mambafleet show SYMBOL` the generations of one";
 
 /// What ends a command early.
 #[derive(Debug)]
