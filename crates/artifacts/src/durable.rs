@@ -141,13 +141,6 @@ pub(crate) fn sync_dir(vfs: &dyn Vfs, path: &Path) -> Result<(), StoreError> {
     vfs.sync_dir(path).at("sync", path)
 }
 
-/// The whole content of a file.
-pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    vfs.open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Points the symbolic link `link` to `target`, in one step and without a sync: it is a hint. The
 /// link is made as `temporary` first.
 pub(crate) fn replace_link(
@@ -183,6 +176,22 @@ pub(crate) fn remove_tree(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
         }
     }
     gone(vfs.remove_dir(dir))
+}
+
+/// How many bytes are copied at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// Copies everything from a reader to a writer.
+pub(crate) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A new file that is hashed while it is written.

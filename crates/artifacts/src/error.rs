@@ -7,7 +7,7 @@ use std::time::Duration;
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
 
-use crate::file_lock::holder_text;
+use crate::holder::holder_text;
 use crate::{Digest, Holder};
 
 /// Why an operation on a store failed.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fs4::{FileExt, TryLockError};
 use jiff::Timestamp;
 
-use crate::holder::Holder;
+use crate::holder::{Holder, holder_text};
 use crate::patience::{Patience, Wait};
 use crate::vfs::{RealVfs, Vfs};
 
@@ -44,11 +44,6 @@ pub enum LockError {
         /// What the operating system said.
         source: io::Error,
     },
-}
-
-/// The holder as part of a sentence.
-pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
-    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
 }
 
 /// An exclusive lock on a file of any name. The kernel frees it when the process dies, however it

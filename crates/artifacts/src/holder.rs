@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Writer;
 use crate::manifest::encode_json;
-use crate::vfs::Vfs;
+use crate::vfs::{Vfs, read};
 
 /// How much one more hold weighs in the average of how long holds last.
 const WEIGHT: f64 = 0.2;
@@ -67,7 +67,7 @@ impl Holder {
 
     /// The last holder, when the note tells; it may be missing, torn or from another version.
     pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> Option<Self> {
-        serde_json::from_slice(&crate::durable::read(vfs, path).ok()?).ok()
+        serde_json::from_slice(&read(vfs, path).ok()?).ok()
     }
 
     /// Best effort: nothing may fail because its diagnostics cannot be written.
@@ -80,6 +80,11 @@ impl Holder {
             tracing::warn!(path = %path.display(), %error, "cannot record the holder of the lock");
         }
     }
+}
+
+/// The holder as part of a sentence.
+pub(crate) fn holder_text(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "an unknown process".to_owned(), ToString::to_string)
 }
 
 impl fmt::Display for Holder {

@@ -94,6 +94,7 @@
 //! where no other machine can have the file system mounted, it belonged to an earlier boot.
 
 mod collect;
+mod context;
 mod digest;
 mod durable;
 mod error;

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use mambafleet_protocol::Symbol;
 
-use crate::durable;
 use crate::error::{IoContext, UNREADABLE};
 use crate::manifest::MANIFEST_FILE;
-use crate::vfs::{FileKind, Vfs, VfsFile};
+use crate::vfs::{self, FileKind, Vfs, VfsFile};
 use crate::{Digest, Fault, FileEntry, Manifest, Problem, Snapshot, StoreError};
 
 /// A file that the manifest lists, opened, if it is there.
@@ -74,7 +73,7 @@ pub(crate) fn read_manifest(
     let path = dir.join(MANIFEST_FILE);
     let parsed = match vfs.kind(&path) {
         Ok(FileKind::Directory | FileKind::Other) => Err(Problem::NotAFile),
-        Ok(FileKind::File) => damage_or_error(durable::read(vfs, &path), &path)?
+        Ok(FileKind::File) => damage_or_error(vfs::read(vfs, &path), &path)?
             .and_then(|bytes| Manifest::parse(&bytes, symbol, generation)),
         Err(error) => damage_or_error(Err(error), &path)?,
     };

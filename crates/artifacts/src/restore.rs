@@ -1,6 +1,6 @@
 //! Old generations: looking back at them, bringing them back, taking them elsewhere.
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use mambafleet_protocol::Symbol;
@@ -13,9 +13,6 @@ use crate::transaction::stage;
 use crate::{
     Commit, Fault, FileEntry, Manifest, Parent, Problem, StoreError, Transaction, Wait, durable,
 };
-
-/// How many bytes are copied at a time.
-const CHUNK: usize = 128 * 1024;
 
 /// One generation in a symbol's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +109,7 @@ impl SymbolStore {
         let parent = durable::parent_of(dest);
         let mut staging = Staging::create(self.vfs().clone(), parent)?;
         for (entry, mut file) in files {
-            let write = |out: &mut dyn Write| copy(&mut file, out);
+            let write = |out: &mut dyn Write| durable::copy(&mut file, out);
             let length = Some(entry.length);
             let (copied, _, unsynced) = stage(vfs, staging.path(), &entry.name, length, write)?;
             unsynced.sync()?;
@@ -156,18 +153,5 @@ impl SymbolStore {
     fn not_found(&self, generation: u64) -> StoreError {
         let symbol: Symbol = self.symbol().clone();
         StoreError::NotFound { symbol, generation }
-    }
-}
-
-/// Copies everything from a reader to a writer.
-pub(crate) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => to.write_all(&buffer[..read])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use mambafleet_protocol::Symbol;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::error::IoContext;
 use crate::file_lock::try_lock;
 use crate::metrics::{NoMetrics, StoreMetrics};
 use crate::symbol_store::SymbolStore;
-use crate::vfs::{FileKind, RealVfs, Vfs};
+use crate::vfs::{self, FileKind, RealVfs, Vfs};
 use crate::{StoreError, durable};
 
 /// The version of the on-disk format that this program writes, and the newest that it reads.
@@ -136,15 +137,6 @@ fn locks_exclude(vfs: &dyn Vfs, path: &Path) -> Option<bool> {
     Some(!try_lock(&first).ok()? || !try_lock(&second).ok()?)
 }
 
-/// What all parts of an open store share.
-#[derive(Debug)]
-pub(crate) struct Context {
-    pub(crate) vfs: Arc<dyn Vfs>,
-    pub(crate) metrics: Arc<dyn StoreMetrics>,
-    /// The file system's name, when other machines may have it mounted too.
-    pub(crate) network: Option<&'static str>,
-}
-
 /// A directory that holds generations of symbols. Cheap to clone; safe to share between threads.
 ///
 /// Any number of processes may have the same store open.
@@ -248,7 +240,7 @@ impl Store {
 
     fn check_format(&self) -> Result<(), StoreError> {
         let path = self.root.join(STORE_FILE);
-        let bytes = match durable::read(&*self.context.vfs, &path) {
+        let bytes = match vfs::read(&*self.context.vfs, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(StoreError::NotAStore { path: self.root.to_path_buf() });
             }

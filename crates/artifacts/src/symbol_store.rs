@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use mambafleet_protocol::Symbol;
 
+use crate::context::Context;
 use crate::error::IoContext;
 use crate::manifest::MANIFEST_FILE;
 use crate::metrics::StoreMetrics;
 use crate::reader::Opened;
-use crate::store::Context;
 use crate::vfs::{FileKind, Vfs};
 use crate::{
     Fault, Manifest, Problem, Snapshot, StoreError, SymbolLock, Transaction, Wait, durable,

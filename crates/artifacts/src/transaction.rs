@@ -9,13 +9,12 @@ use jiff::Timestamp;
 use mambafleet_protocol::Symbol;
 use serde::Serialize;
 
-use crate::durable::{self, StagedFile, Unsynced};
+use crate::durable::{self, StagedFile, Unsynced, copy};
 use crate::error::IoContext;
 use crate::manifest::{MANIFEST_FILE, SCHEMA, encode_json};
-use crate::restore::copy;
 use crate::staging::{self, Staging};
 use crate::symbol_store::{Head, LATEST_LINK, SymbolStore};
-use crate::vfs::Vfs;
+use crate::vfs::{self, Vfs};
 use crate::weights::{Encoder, WEIGHTS_FILE};
 use crate::{Digest, FileEntry, Manifest, Parent, StoreError, SymbolLock, Writer, generation};
 
@@ -258,6 +257,17 @@ impl Transaction {
     /// error but [`StoreError::CommitUncertain`] nothing has become visible, and the staged files
     /// are removed.
     ///
+    /// Without the symbol's lock this does not compile:
+    ///
+    /// ```compile_fail,E0061
+    /// # fn commit(aapl: &mambafleet_artifacts::SymbolStore) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut transaction = aapl.begin()?;
+    /// transaction.put_bytes("note.txt", b"unguarded")?;
+    /// transaction.commit()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// - [`StoreError::WrongLock`] when the guard belongs to another symbol or store;
     /// - [`StoreError::Empty`], [`StoreError::Abandoned`] when there is nothing sound to commit;
@@ -396,8 +406,7 @@ impl Transaction {
         // then report that the name is taken, or that there is nothing left to rename. The
         // manifest there, with our nonce in it, tells.
         let ours = || {
-            durable::read(&*vfs, &target.join(MANIFEST_FILE))
-                .is_ok_and(|there| there == sealed.bytes)
+            vfs::read(&*vfs, &target.join(MANIFEST_FILE)).is_ok_and(|there| there == sealed.bytes)
         };
         match vfs.rename_new(self.staging.path(), &target) {
             Ok(true) => {}

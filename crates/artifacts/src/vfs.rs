@@ -131,6 +131,13 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 }
 
+/// The whole content of a file.
+pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    vfs.open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The operating system's file systems.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealVfs;

@@ -90,13 +90,14 @@ fn verbatim(path: PathBuf) -> PathBuf {
 
 /// Writes the names in a directory to the disk. Some file systems cannot, and some network shares
 /// open no directory for writing: there the journal has to do.
+#[expect(clippy::disallowed_methods, reason = "this is a part of the module that owns it")]
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     let open = || File::options().write(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(dir);
     let opened = match again_after(&[SHARING_VIOLATION], open) {
         Err(error) if is_one_of(&error, &[ACCESS_DENIED]) => return Ok(()),
         result => result?,
     };
-    match crate::vfs::VfsFile::sync(&opened) {
+    match opened.sync_all() {
         Err(error) if is_one_of(&error, &[INVALID_FUNCTION, NOT_SUPPORTED]) => Ok(()),
         result => result,
     }

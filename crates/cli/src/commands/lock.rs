@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::open_configured;
 use crate::args::{Common, LockArgs};
 use crate::child;
+use crate::commands::own_lock::refuse_own;
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::inherited::{refuse_own, variables};
+use crate::inherited::variables;
 use crate::output::Output;
 
 #[derive(Serialize)]

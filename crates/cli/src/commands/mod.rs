@@ -7,6 +7,7 @@ mod failure;
 mod gc;
 mod list;
 mod lock;
+mod own_lock;
 mod predict;
 mod rollback;
 mod show;

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::open_configured;
 use crate::args::{Common, RollbackArgs};
+use crate::commands::own_lock::refuse_own;
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::inherited::refuse_own;
 use crate::output::Output;
 
 #[derive(Serialize)]

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::registry;
 use crate::args::{Common, TrainArgs};
+use crate::commands::own_lock::refuse_own;
 use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::inherited::refuse_own;
 use crate::output::Output;
 use crate::plan::{check_data, configuration, make, path_override, select};
 use crate::reporters::{choose, fleet, summary_table};
