@@ -14,6 +14,8 @@ use mambafleet_artifacts::{Store, Wait};
 use serde_json::{Value, json};
 
 use crate::support::Sandbox;
+#[cfg(unix)]
+use crate::support::{Ended, finish};
 
 /// A sandbox whose store was written without training, which is quick.
 struct Shelf {
@@ -45,6 +47,24 @@ impl Shelf {
             shelf.commit("AAPL", &[("metrics.json", json!({ "loss": generation }))]);
         }
         shelf
+    }
+
+    /// Commits a generation of so many files that a command [short of files](Self::short_of_files)
+    /// cannot read it.
+    #[cfg(unix)]
+    fn commit_many_files(&self, symbol: &str) {
+        let names: Vec<String> = (0..60).map(|number| format!("{number}.json")).collect();
+        let files: Vec<_> = names.iter().map(|name| (name.as_str(), json!(0))).collect();
+        self.commit(symbol, &files);
+    }
+
+    /// Runs a command that may have only a few files open, on one thread, which has one generation
+    /// open at a time.
+    #[cfg(unix)]
+    fn short_of_files(&self, args: &str) -> Ended {
+        let program = env!("CARGO_BIN_EXE_mambafleet");
+        let mut sh = self.sandbox.shell(&format!("ulimit -n 40; exec {program} {args}"));
+        finish(sh.env("RAYON_NUM_THREADS", "1"))
     }
 
     /// Flips a bit in a file of a generation of AAPL.
