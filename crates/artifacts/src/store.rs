@@ -73,7 +73,7 @@ impl StoreOptions {
     /// [`open`](Self::open).
     pub fn open_or_create(&self, root: impl AsRef<Path>) -> Result<Store, StoreError> {
         let root = root.as_ref();
-        let wanted = std::path::absolute(root).at("find", root)?;
+        let wanted = std::path::absolute(root).at("find the working directory for", root)?;
         durable::create_dirs(&*self.vfs, &wanted)?;
         let store = self.at(&wanted)?;
         match store.check_format() {

@@ -1,10 +1,13 @@
 //! Several processes: this test program starts itself again as the others.
 
 #[cfg(unix)]
+mod adversity;
+#[cfg(unix)]
 mod torture;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -21,16 +24,17 @@ fn given_store() -> Option<Store> {
     std::env::var_os(STORE_VARIABLE).map(|root| Store::open(root).unwrap())
 }
 
-/// Another process, which runs one test of this program. It is killed when this is dropped.
+/// Another process, which runs one of the tests here. It is killed when this is dropped.
 struct Other {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Other {
-    fn start(test: &str, variables: &[(&str, &OsStr)]) -> Self {
+    fn start(test: &str, store: &Path, variables: &[(&str, &OsStr)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture"])
+            .args(["--exact", &format!("processes::{test}"), "--nocapture"])
+            .env(STORE_VARIABLE, store)
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -86,8 +90,7 @@ fn child_that_holds_the_lock() {
 fn a_killed_holder_frees_the_lock_and_leaves_nothing_visible() {
     let (_dir, store) = empty_store();
     let symbol = store.symbol(&"AAPL".parse().unwrap());
-    let variables = [(STORE_VARIABLE, store.root().as_os_str())];
-    let mut child = Other::start("processes::child_that_holds_the_lock", &variables);
+    let mut child = Other::start("child_that_holds_the_lock", store.root(), &[]);
     child.hear("held");
 
     let error = symbol.lock(Wait::Until(Duration::from_millis(30))).unwrap_err();

@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::{Other, STORE_VARIABLE, given_store};
+use super::{Other, given_store};
 use crate::{PATIENT, commit, empty_store, id_of, names_in, stage};
 
 /// How many processes to kill.
@@ -178,9 +178,8 @@ impl Torture {
     fn kill(&self, number: u64) {
         let mut rng = StdRng::seed_from_u64(self.seed.wrapping_add(number));
         let seed = OsString::from(rng.random::<u64>().to_string());
-        let variables = [(STORE_VARIABLE, self.store.root().as_os_str()), (SEED_VARIABLE, &seed)];
-        let test = "processes::torture::child_that_works_until_it_is_killed";
-        let mut victim = Other::start(test, &variables);
+        let test = "torture::child_that_works_until_it_is_killed";
+        let mut victim = Other::start(test, self.store.root(), &[(SEED_VARIABLE, &seed)]);
         victim.hear("ready");
         thread::sleep(rng.random_range(Duration::ZERO..LIFE));
         self.note(victim);
