@@ -194,6 +194,9 @@ pub(crate) fn copy(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// How many bytes are written and hashed at a time.
+const PIECE: usize = 64 * 1024;
+
 /// A new file that is hashed while it is written.
 pub(crate) struct StagedFile {
     path: PathBuf,
@@ -253,8 +256,9 @@ impl Unsynced {
 }
 
 impl Write for StagedFile {
+    /// Takes a piece at a time: what is small is still in the processor's cache when it is hashed.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.file.write(&bytes[..bytes.len().min(PIECE)])?;
         let started = Instant::now();
         self.hasher.update(&bytes[..written]);
         self.hashing += started.elapsed();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use fs4::{FileExt, TryLockError};
 use jiff::Timestamp;
 
-use crate::holder::{Holder, holder_text};
+use crate::holder::{Holder, Note, holder_text};
 use crate::patience::{Patience, Wait};
 use crate::vfs::{RealVfs, Vfs};
 
@@ -56,10 +56,9 @@ pub enum LockError {
 #[derive(Debug)]
 #[must_use = "the lock is freed as soon as this is dropped"]
 pub struct FileLock {
-    vfs: Arc<dyn Vfs>,
     file: File,
     path: PathBuf,
-    note: PathBuf,
+    note: Note,
     holder: Holder,
     acquired: Instant,
     waited: Duration,
@@ -99,19 +98,20 @@ impl FileLock {
             waited = started.elapsed();
             locked
         };
-        let before = Holder::read(&*vfs, &note);
         let Some(file) = locked else {
-            let (path, holder) = (path.to_owned(), before.map(Box::new));
-            return Err(LockError::Timeout { path, waited, holder });
+            let holder = Holder::read(&*vfs, &note).map(Box::new);
+            return Err(LockError::Timeout { path: path.to_owned(), waited, holder });
         };
+        let mut note = Note::open(&*vfs, note);
+        let before = note.read();
         let token = before.as_ref().map_or(0, |before| before.token).saturating_add(1);
         let holder = Holder::begin(token, before.as_ref());
         let path = path.to_owned();
-        holder.record(&*vfs, &note);
+        note.record(&holder);
         tracing::debug!(path = %path.display(), token, "locked");
         let acquired = Instant::now();
         let overhead = started.elapsed().saturating_sub(waited);
-        Ok(Self { vfs, file, path, note, holder, acquired, waited, overhead })
+        Ok(Self { file, path, note, holder, acquired, waited, overhead })
     }
 
     /// The lock file.
@@ -143,14 +143,14 @@ impl FileLock {
     /// Call it every few seconds while the lock is held for long.
     pub fn beat(&mut self) {
         self.holder.beat = Some(Timestamp::now());
-        self.holder.record(&*self.vfs, &self.note);
+        self.note.record(&self.holder);
     }
 
     /// Raises the token above `floor`, where that is needed.
     pub(crate) fn raise_token(&mut self, floor: u64) {
         if self.holder.token <= floor {
             self.holder.token = floor.saturating_add(1);
-            self.holder.record(&*self.vfs, &self.note);
+            self.note.record(&self.holder);
         }
     }
 }
@@ -160,7 +160,7 @@ impl Drop for FileLock {
     /// started still shares the open file.
     fn drop(&mut self) {
         self.holder.end(self.acquired.elapsed());
-        self.holder.record(&*self.vfs, &self.note);
+        self.note.record(&self.holder);
         if let Err(error) = FileExt::unlock(&self.file) {
             tracing::warn!(path = %self.path.display(), %error, "cannot unlock; closing instead");
         }

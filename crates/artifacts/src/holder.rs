@@ -1,7 +1,8 @@
 //! Who holds a lock: a note beside it, for diagnostics and for the patience of those who wait.
 
 use std::fmt;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Writer;
 use crate::manifest::encode_json;
-use crate::vfs::{Vfs, read};
+use crate::vfs::{Vfs, VfsFile, read};
 
 /// How much one more hold weighs in the average of how long holds last.
 const WEIGHT: f64 = 0.2;
@@ -69,17 +70,51 @@ impl Holder {
     pub(crate) fn read(vfs: &dyn Vfs, path: &Path) -> Option<Self> {
         serde_json::from_slice(&read(vfs, path).ok()?).ok()
     }
+}
 
-    /// Best effort: nothing may fail because its diagnostics cannot be written.
-    pub(crate) fn record(&self, vfs: &dyn Vfs, path: &Path) {
-        let written = encode_json(self).map_err(std::io::Error::from).and_then(|mut bytes| {
+/// The note of who holds a lock, open for as long as that is somebody here: opening it again for
+/// each change would cost more than the lock itself.
+pub(crate) struct Note {
+    path: PathBuf,
+    file: Option<Box<dyn VfsFile>>,
+}
+
+impl Note {
+    /// Opens the note, which is created where it is missing. Best effort: nothing may fail because
+    /// its diagnostics cannot be kept.
+    pub(crate) fn open(vfs: &dyn Vfs, path: PathBuf) -> Self {
+        let file = vfs.open_hint(&path).inspect_err(|error| cannot_record(&path, error)).ok();
+        Self { path, file }
+    }
+
+    /// What it says of the last holder; see [`Holder::read`].
+    pub(crate) fn read(&mut self) -> Option<Holder> {
+        let mut bytes = Vec::with_capacity(2 * NOTE_STEP);
+        self.file.as_mut()?.read_to_end(&mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Says that `holder` holds the lock, or held it. Best effort, too.
+    pub(crate) fn record(&mut self, holder: &Holder) {
+        let Some(file) = &mut self.file else { return };
+        let written = encode_json(holder).map_err(io::Error::from).and_then(|mut bytes| {
             bytes.resize(bytes.len().next_multiple_of(NOTE_STEP), b'\n');
-            vfs.overwrite(path, &bytes)
+            file.overwrite(&bytes)
         });
         if let Err(error) = written {
-            tracing::warn!(path = %path.display(), %error, "cannot record the holder of the lock");
+            cannot_record(&self.path, &error);
         }
     }
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Note").field(&self.path).finish()
+    }
+}
+
+fn cannot_record(path: &Path, error: &io::Error) {
+    tracing::warn!(path = %path.display(), %error, "cannot record the holder of the lock");
 }
 
 /// The holder as part of a sentence.

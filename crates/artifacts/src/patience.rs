@@ -98,10 +98,15 @@ fn count_waiting(locks: &str, inode: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::holder::Note;
     use crate::vfs::RealVfs;
 
     fn patience(wait: Wait, dir: &Path) -> Patience {
         Patience::new(wait, Arc::new(RealVfs), dir.join("lock"), dir.join("note"))
+    }
+
+    fn record(holder: &Holder, dir: &Path) {
+        Note::open(&RealVfs, dir.join("note")).record(holder);
     }
 
     #[test]
@@ -125,7 +130,7 @@ mod tests {
                 2 => holder.end(Duration::from_secs(3600)),
                 _ => holder = Holder::begin(2, Some(&holder)),
             }
-            holder.record(&RealVfs, &dir.path().join("note"));
+            record(&holder, dir.path());
             assert!(auto.next().is_some(), "sign {sign}");
         }
         assert_eq!(auto.next(), None, "nothing new was heard");
@@ -137,10 +142,10 @@ mod tests {
         RealVfs.lock_file(&dir.path().join("lock")).unwrap();
         let mut holder = Holder::begin(1, None);
         holder.end(Duration::from_millis(1));
-        holder.record(&RealVfs, &dir.path().join("note"));
+        record(&holder, dir.path());
         assert_eq!(patience(Wait::Auto, dir.path()).next(), Some(LEAST));
         holder.typical_hold_ms = Some(60e3);
-        holder.record(&RealVfs, &dir.path().join("note"));
+        record(&holder, dir.path());
         let slice = patience(Wait::Auto, dir.path()).next().unwrap();
         assert!(slice >= SLACK * Duration::from_secs(60), "{slice:?}");
     }

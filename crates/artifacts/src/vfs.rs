@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 #[cfg(windows)]
@@ -47,7 +47,7 @@ pub struct FileSystem {
 }
 
 /// An open file.
-pub trait VfsFile: Read + Write + Send {
+pub trait VfsFile: Read + Write + Send + Sync {
     /// Makes the content survive a power cut; the file's name may still be forgotten.
     ///
     /// # Errors
@@ -69,6 +69,13 @@ pub trait VfsFile: Read + Write + Send {
     /// # Errors
     /// Those of the operating system: there is not enough room.
     fn reserve(&self, length: u64) -> io::Result<()>;
+
+    /// Replaces the whole content of a small file in place. Nothing is synced and nothing is
+    /// atomic: this is for hints.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// The operations of a file system that the store needs.
@@ -103,9 +110,9 @@ pub trait Vfs: fmt::Debug + Send + Sync {
     /// Opens a file to be locked, creating it where it is missing. Its content is left alone.
     fn lock_file(&self, path: &Path) -> io::Result<File>;
 
-    /// Replaces the content of a small file in place, creating it where it is missing. Nothing is
-    /// synced and nothing is atomic: this is for hints.
-    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Opens a small file that holds a hint for reading and
+    /// [overwriting](VfsFile::overwrite), creating it where it is missing. Its name is not synced.
+    fn open_hint(&self, path: &Path) -> io::Result<Box<dyn VfsFile>>;
 
     /// Gives the directory `from` the name `to` in the same directory, in one step, and returns
     /// true; when `to` is taken, changes nothing and returns false.
@@ -180,6 +187,13 @@ impl VfsFile for File {
     fn reserve(&self, _length: u64) -> io::Result<()> {
         Ok(())
     }
+
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.rewind()?;
+        self.write_all(bytes)?;
+        let length = bytes.len() as u64;
+        if self.metadata()?.len() == length { Ok(()) } else { self.set_len(length) }
+    }
 }
 
 impl Vfs for RealVfs {
@@ -226,11 +240,8 @@ impl Vfs for RealVfs {
         patiently(|| options.open(path))
     }
 
-    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.lock_file(path)?;
-        file.write_all(bytes)?;
-        let length = bytes.len() as u64;
-        if file.metadata()?.len() == length { Ok(()) } else { file.set_len(length) }
+    fn open_hint(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        Ok(Box::new(self.lock_file(path)?))
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<bool> {

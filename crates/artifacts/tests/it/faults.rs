@@ -215,15 +215,33 @@ fn an_error_that_lasts_ends_in_one_clear_error() {
     let locks = Arc::new(tempfile::tempdir().unwrap());
     let needs_room = |kind| {
         use Kind::{
-            Create, CreateDir, Link, OpenLock, Overwrite, Rename, RenameNew, Reserve, Write,
+            Create, CreateDir, Link, OpenHint, OpenLock, Overwrite, Rename, RenameNew, Reserve,
+            Write,
         };
         matches!(
             kind,
-            Create | CreateDir | Link | OpenLock | Overwrite | Rename | RenameNew | Reserve | Write
+            Create
+                | CreateDir
+                | Link
+                | OpenHint
+                | OpenLock
+                | Overwrite
+                | Rename
+                | RenameNew
+                | Reserve
+                | Write
         )
     };
     let needs_a_descriptor = |kind| {
-        matches!(kind, Kind::List | Kind::Open | Kind::Create | Kind::OpenLock | Kind::SyncDir)
+        matches!(
+            kind,
+            Kind::List
+                | Kind::Open
+                | Kind::Create
+                | Kind::OpenHint
+                | Kind::OpenLock
+                | Kind::SyncDir
+        )
     };
     let lasting: [(i32, Affected); 5] = [
         (ENOSPC, needs_room),

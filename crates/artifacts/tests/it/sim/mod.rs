@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     SyncFile,
     SyncDir,
     OpenLock,
+    OpenHint,
     Overwrite,
     RenameNew,
     Rename,
@@ -272,6 +273,14 @@ impl VfsFile for SimFile {
     fn reserve(&self, _length: u64) -> io::Result<()> {
         self.vfs.look(Kind::Reserve, &self.path, |_| Ok(()))
     }
+
+    fn overwrite(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let inode = self.inode;
+        self.vfs.change(Kind::Overwrite, &self.path, |disk| {
+            disk.file(inode)?.write(0, bytes);
+            Ok(())
+        })
+    }
 }
 
 fn kind_of(node: &Node) -> FileKind {
@@ -331,12 +340,9 @@ impl Vfs for SimVfs {
         File::options().read(true).write(true).create(true).truncate(false).open(file)
     }
 
-    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.change(Kind::Overwrite, path, |disk| {
-            let inode = disk.find_or_create(path)?;
-            disk.file(inode)?.write(0, bytes);
-            Ok(())
-        })
+    fn open_hint(&self, path: &Path) -> io::Result<Box<dyn VfsFile>> {
+        let inode = self.change(Kind::OpenHint, path, |disk| disk.find_or_create(path))?;
+        Ok(Box::new(SimFile { vfs: self.clone(), path: path.to_owned(), inode, position: 0 }))
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<bool> {
