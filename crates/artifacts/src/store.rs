@@ -82,6 +82,14 @@ impl StoreOptions {
             result => result.and_then(|()| durable::sync_dir(&*self.vfs, &store.root))?,
         }
         self.probe(&store)?;
+        // Said to those who come to write, not to every reader.
+        if let Some(network) = store.network() {
+            tracing::warn!(
+                store = %store.root.display(), network,
+                "a network file system: locks may not reach writers on other machines; generations \
+                 stay whole all the same"
+            );
+        }
         Ok(store)
     }
 
@@ -118,11 +126,6 @@ impl StoreOptions {
                 return Err(StoreError::LocksDoNothing { path: store.root.to_path_buf() });
             }
             tracing::warn!(store = %store.root.display(), "locks do nothing on this file system");
-        } else if let Some(network) = store.context.network {
-            tracing::debug!(
-                store = %store.root.display(), network,
-                "a network file system: locks may not reach writers on other machines"
-            );
         }
         Ok(())
     }
