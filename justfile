@@ -56,8 +56,8 @@ python:
 real DATA:
     cargo train --config configs/nightly-tier1.toml --data {{ DATA }} --parallel 10
 
-# Every state that a crash may leave a disk in, on ext4, xfs and btrfs; failing disks; NFS. Half an
-# hour in virtual machines; installs what it needs. `just crash-lab --list` names the stages.
+# Every state that a crash may leave a disk in, on ext4, xfs and btrfs; failing disks; NFS. Twenty
+# minutes in virtual machines; installs what it needs. `just crash-lab --list` names the stages.
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
 

@@ -1,11 +1,8 @@
 //! `verify`.
 
-use std::path::Path;
-
 use serde_json::json;
 
 use super::Shelf;
-use crate::support::finish;
 
 /// AAPL with three generations and MSFT with one.
 fn shelf() -> Shelf {
@@ -100,14 +97,14 @@ fn what_cannot_be_read_hides_no_damage() {
 fn a_bar_is_drawn_on_a_terminal_and_only_there() {
     let shelf = shelf();
     assert!(shelf.sandbox.run("verify --all").expect(0).stderr.is_empty());
-    if !Path::new("/usr/bin/script").is_file() {
+    if !std::path::Path::new("/usr/bin/script").is_file() {
         println!("skipped: no `script` to make a terminal with");
         return;
     }
     let on_terminal = |args: &str| {
         let program = env!("CARGO_BIN_EXE_mambafleet");
         let line = format!("script -qec '{program} {args}' /dev/null");
-        finish(shelf.sandbox.shell(&line).env("TERM", "xterm")).expect(0).stdout
+        crate::support::finish(shelf.sandbox.shell(&line).env("TERM", "xterm")).expect(0).stdout
     };
     let drawn = on_terminal("verify --all");
     assert!(drawn.contains("verifying ") && drawn.contains("/4 generations"), "{drawn:?}");

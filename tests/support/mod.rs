@@ -129,6 +129,7 @@ impl Sandbox {
     }
 
     /// A line for a shell in the directory, as cut off as a call.
+    #[cfg(unix)]
     pub(crate) fn shell(&self, line: &str) -> Command {
         let mut command = self.cut_off("sh");
         command.args(["-c", line]);
