@@ -9,12 +9,14 @@
     reason = "a benchmark prints, and ends when something fails"
 )]
 
+use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use mambafleet_artifacts::{Store, SymbolStore, Wait};
+use mambafleet_artifacts::{Retention, Store, SymbolStore, Wait};
 use mambafleet_protocol::Symbol;
 use mambafleet_stress::cost::{self, Costs};
 use mambafleet_stress::{Set, Way};
@@ -25,6 +27,12 @@ const WAYS: [Way; 3] = [Way::Ours, Way::ThreeRenames, Way::Unsafe];
 
 /// Threads that keep the lock busy in the contended case.
 const RIVALS: usize = 3;
+
+/// Generations that are collected at once.
+const GENERATIONS: u32 = 1000;
+
+/// How often the table collects them.
+const COLLECTIONS: u32 = 5;
 
 /// How often the table measures what takes no turns.
 const ROUNDS: u32 = 101;
@@ -38,6 +46,7 @@ fn main() {
     commits(&mut criterion);
     locks(&mut criterion);
     reads(&mut criterion);
+    collections(&mut criterion);
     criterion.final_summary();
     // `cargo test` calls without this argument, and lists and tests with another beside it.
     let args: Vec<String> = std::env::args().collect();
@@ -141,6 +150,60 @@ fn reads(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn collections(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("collect");
+    group.sampling_mode(SamplingMode::Flat);
+    let mut old = None;
+    group.bench_function(format!("{GENERATIONS} generations"), |bencher| {
+        let old = old.get_or_insert_with(OldStore::new);
+        bencher.iter_custom(|iterations| (0..iterations).map(|_| old.collect()).sum());
+    });
+    group.finish();
+}
+
+/// A store with many generations, of which copies are collected.
+struct OldStore(TempDir);
+
+impl OldStore {
+    fn new() -> Self {
+        let dir = scratch();
+        Way::Ours.prepare(dir.path(), &[symbol()]).unwrap();
+        let saver = Way::Ours.open(dir.path(), Duration::ZERO).unwrap();
+        for number in 0..=GENERATIONS {
+            saver.save(&symbol(), &Set::new(0, number, 1000).unwrap()).unwrap();
+        }
+        Self(dir)
+    }
+
+    /// Collects all generations of a copy but the newest.
+    fn collect(&self) -> Duration {
+        let copy = scratch();
+        link_tree(self.0.path(), copy.path());
+        let symbol = Store::open(copy.path()).unwrap().symbol(&symbol());
+        let retention = Retention { keep: NonZeroUsize::MIN, min_age: Duration::ZERO };
+        let started = Instant::now();
+        let collected = symbol.gc(&retention, false).unwrap();
+        let elapsed = started.elapsed();
+        assert_eq!(collected.removed.len(), GENERATIONS as usize);
+        elapsed
+    }
+}
+
+/// Makes `to` a copy of the directory `from`, the files being the same ones.
+#[expect(clippy::disallowed_methods, reason = "a copy of the store, not a part of it, is made")]
+fn link_tree(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            fs::create_dir(&target).unwrap();
+            link_tree(&entry.path(), &target);
+        } else if kind.is_file() {
+            fs::hard_link(entry.path(), &target).unwrap();
+        }
+    }
+}
+
 fn print_table() {
     println!("\nMEDIANS OF ONE RUN, THE WAYS OF SAVING IN TURNS");
     println!(
@@ -179,6 +242,13 @@ fn print_table() {
             started.elapsed()
         });
     }
+    let old = OldStore::new();
+    let collected = cost::median((0..COLLECTIONS).map(|_| old.collect()).collect());
+    println!(
+        "{:<26} {collected:>7.1} ms, {:.3} ms for each",
+        format!("collect {GENERATIONS} generations"),
+        collected / f64::from(GENERATIONS)
+    );
 }
 
 fn print_costs(name: &str, costs: &Costs) {
