@@ -79,3 +79,15 @@ fn forecasts_name_what_is_missing() {
     assert_eq!(ended["forecasts"][0]["symbol"], "AAPL");
     assert_eq!(ended["failures"][0]["symbol"], "MSFT");
 }
+
+#[test]
+fn the_generator_never_overwrites_prices() {
+    let sandbox = Sandbox::new();
+    sandbox.run("data synth prices --symbols AAPL").expect(0);
+    sandbox.run("data synth prices --symbols AAPL").expect(0);
+    let mine = "date,open,high,low,close,volume\n2005-01-03,1,1,1,1,1\n";
+    let path = sandbox.write("prices/AAPL.csv", mine);
+    let ended = sandbox.run("data synth prices --symbols AAPL").expect(2);
+    assert!(ended.stderr.contains("AAPL.csv is there already"), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), mine);
+}

@@ -223,6 +223,22 @@ fn a_flipped_byte_in_any_file_is_found_and_named() {
 }
 
 #[test]
+fn a_forecast_by_an_older_generation_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train --symbols AAPL").expect(0);
+    sandbox.run("train --symbols AAPL --force").expect(0);
+    sandbox.write("mambafleet-store/symbols/AAPL/000002/weights.safetensors", "junk");
+    let json = sandbox.run("predict --symbols AAPL --format json").expect(6).json();
+    let forecast = &json["forecasts"][0];
+    assert_eq!(
+        (&forecast["generation"], &forecast["skipped"][0]["generation"]),
+        (&1.into(), &2.into())
+    );
+    let human = sandbox.run("predict --symbols AAPL").expect(6);
+    assert!(human.stderr.contains("AAPL: forecast by generation 1, because"), "{}", human.stderr);
+}
+
+#[test]
 fn a_lock_that_stays_busy_ends_with_5_and_names_its_holder() {
     let sandbox = Sandbox::new();
     sandbox.run("train --symbols AAPL").expect(0);

@@ -37,6 +37,7 @@ fn nothing_that_exists_is_touched() {
         ("export AAPL mambafleet.toml", "exists already"),
         ("export AAPL absent/there", "absent is not a directory"),
         ("export AAPL@x there", "no generation number"),
+        ("export AAPL mambafleet-store/symbols/AAPL/000002", "lies inside the store"),
     ] {
         let ended = shelf.sandbox.run(args).expect(2);
         assert!(ended.stderr.contains(said), "{args}: {}", ended.stderr);

@@ -1,5 +1,6 @@
 //! `gc`.
 
+use mambafleet_artifacts::Wait;
 use serde_json::json;
 
 use super::Shelf;
@@ -58,6 +59,21 @@ fn what_is_young_stays_unless_another_age_is_named() {
     assert_eq!(shelf.generations("AAPL"), [1, 2, 3]);
     std::thread::sleep(std::time::Duration::from_millis(20));
     shelf.sandbox.run("gc --keep 1 --min-age 10ms").expect(0);
+    assert_eq!(shelf.generations("AAPL"), [3]);
+}
+
+#[test]
+fn nothing_vanishes_while_somebody_holds_the_lock() {
+    let shelf = Shelf::with_generations(3);
+    shelf.commit("MSFT", &[("metrics.json", json!({ "loss": 1 }))]);
+    let held = shelf.store.symbol(&"AAPL".parse().unwrap()).lock(Wait::Fail).unwrap();
+    let args = "gc --keep 1 --min-age 0s --set lock.timeout=50ms";
+    let ended = shelf.sandbox.run(args).expect(5);
+    assert!(ended.stderr.contains("AAPL is busy"), "{}", ended.stderr);
+    assert_eq!(shelf.generations("AAPL"), [1, 2, 3]);
+    shelf.sandbox.run("gc --keep 1 --min-age 0s --dry-run").expect(0);
+    drop(held);
+    shelf.sandbox.run(args).expect(0);
     assert_eq!(shelf.generations("AAPL"), [3]);
 }
 

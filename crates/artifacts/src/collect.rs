@@ -109,20 +109,26 @@ impl SymbolStore {
             return Ok(Vec::new());
         }
         let now = Timestamp::now();
-        let old = |removed: &Removed| {
-            let age = removed.created_at.map(|created| now.duration_since(created));
-            age.is_none_or(|age| Duration::try_from(age).is_ok_and(|age| age >= retention.min_age))
+        // One that was committed while the clock was ahead has no age yet.
+        let age = |created| Duration::try_from(now.duration_since(created)).unwrap_or_default();
+        let old = |created: Option<Timestamp>| {
+            created.is_none_or(|created| age(created) >= retention.min_age)
         };
+        let oldest_kept = self.describe(generations[candidates])?;
+        let mut next_is_old = oldest_kept.is_some_and(|kept| old(kept.created_at));
         let mut superfluous = Vec::new();
         for &generation in &generations[..candidates] {
             match self.describe(generation)? {
-                Some(removed) if old(&removed) => superfluous.push(removed),
-                Some(_) => break,
+                Some(removed) if old(removed.created_at) => superfluous.push(removed),
+                Some(_) => {
+                    next_is_old = false;
+                    break;
+                }
                 None => {}
             }
         }
         // Of a damaged generation the age is unknown; it is older than the next whose age is known.
-        while superfluous.last().is_some_and(|last| last.created_at.is_none()) {
+        while !next_is_old && superfluous.last().is_some_and(|last| last.created_at.is_none()) {
             superfluous.pop();
         }
         Ok(superfluous)

@@ -223,6 +223,12 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
+    /// A copy of a generation inside the store would be taken for a part of it.
+    #[error("{} lies inside the store", .path.display())]
+    InsideStore {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file system ignores locks.
     #[error(
         "locks do nothing in {}: two handles of one file were locked at once",

@@ -3,11 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use mambafleet_protocol::Symbol;
-
 use crate::error::IoContext;
 use crate::manifest::MANIFEST_FILE;
-use crate::staging::Staging;
+use crate::staging::{self, Staging};
 use crate::symbol_store::SymbolStore;
 use crate::transaction::stage;
 use crate::{
@@ -97,16 +95,19 @@ impl SymbolStore {
     /// verifying it on the way.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when there is something at `dest`; [`StoreError::NotFound`],
+    /// [`StoreError::Exists`] when there is something at `dest`, [`StoreError::InsideStore`] when it
+    /// would lie in the store itself; [`StoreError::NotFound`],
     /// [`StoreError::Corrupt`] and [`StoreError::Io`] as for [`snapshot`](Self::snapshot).
     pub fn export(&self, generation: u64, dest: &Path) -> Result<Manifest, StoreError> {
         let exists = || StoreError::Exists { path: dest.to_owned() };
         if dest.symlink_metadata().is_ok() {
             return Err(exists());
         }
-        let (mut manifest, files) = self.open(generation)?.into_files()?;
         let vfs = &**self.vfs();
         let parent = durable::parent_of(dest);
+        self.check_outside(parent, dest)?;
+        let (mut manifest, files) = self.open(generation)?.into_files()?;
+        staging::sweep_exports(vfs, parent);
         let mut staging = Staging::create(self.vfs().clone(), parent)?;
         for (entry, mut file) in files {
             let write = |out: &mut dyn Write| durable::copy(&mut file, out);
@@ -131,6 +132,17 @@ impl SymbolStore {
         Ok(manifest)
     }
 
+    /// Refuses a copy that would be taken for a part of the store.
+    fn check_outside(&self, parent: &Path, dest: &Path) -> Result<(), StoreError> {
+        let parent = self.vfs().canonicalize(parent).at("find", parent)?;
+        match self.dir().ancestors().nth(2) {
+            Some(root) if parent.starts_with(root) => {
+                Err(StoreError::InsideStore { path: dest.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the copy is what the manifest describes.
     fn compare(
         &self,
@@ -148,10 +160,5 @@ impl SymbolStore {
         };
         let file = entry.name.clone();
         Err(StoreError::corrupt(self.symbol(), Fault { generation, file, problem }))
-    }
-
-    fn not_found(&self, generation: u64) -> StoreError {
-        let symbol: Symbol = self.symbol().clone();
-        StoreError::NotFound { symbol, generation }
     }
 }

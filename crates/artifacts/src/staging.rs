@@ -175,6 +175,17 @@ fn remove(vfs: &dyn Vfs, path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes what exports that died left in the directory `dir`, which need not belong to a store:
+/// nothing but staging directories of writers that are certain to be gone.
+pub(crate) fn sweep_exports(vfs: &dyn Vfs, dir: &Path) {
+    let (Ok(names), Ok(system)) = (vfs.list(dir), vfs.describe(dir)) else { return };
+    let staged = |(name, _): &(OsString, FileKind)| {
+        name.to_str().is_some_and(|name| name.starts_with(STAGING_PREFIX))
+    };
+    let names: Vec<_> = names.into_iter().filter(staged).collect();
+    sweep(vfs, dir, &names, system.network.is_none());
+}
+
 /// Removes what the dead left behind among `names`, those in `dir`, as far as that is possible: it
 /// is in nobody's way.
 pub(crate) fn sweep(vfs: &dyn Vfs, dir: &Path, names: &[(OsString, FileKind)], local: bool) {

@@ -207,11 +207,21 @@ impl Store {
     /// was.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when a directory cannot be listed.
+    /// [`StoreError::Io`] when a directory cannot be listed, [`StoreError::BadStoreFile`] when it is
+    /// gone.
     pub fn known_symbols(&self) -> Result<Vec<Symbol>, StoreError> {
         let dir = self.symbols_dir();
         let mut symbols = Vec::new();
-        for (name, kind) in self.context.vfs.list(&dir).at("list", &dir)? {
+        let names = match self.context.vfs.list(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::BadStoreFile {
+                    path: dir,
+                    reason: "it is gone".to_owned(),
+                });
+            }
+            result => result.at("list", &dir)?,
+        };
+        for (name, kind) in names {
             let Some(Ok(symbol)) = name.to_str().map(Symbol::from_dir_name) else { continue };
             if kind == FileKind::Directory || self.context.vfs.is_dir(&dir.join(&name)) {
                 symbols.push(symbol);

@@ -107,7 +107,7 @@ impl SymbolStore {
     /// [`StoreError::Io`] when the operating system refuses to read an intact file.
     pub fn latest(&self) -> Result<Option<Snapshot>, StoreError> {
         for attempt in 1..=MAX_READS {
-            match self.newest_intact() {
+            match self.newest_intact(attempt >= EMPTY_READS) {
                 Err(StoreError::NotFound { generation, .. }) => {
                     tracing::debug!(symbol = %self.symbol, generation, "vanished while being read");
                 }
@@ -120,10 +120,21 @@ impl SymbolStore {
         Err(StoreError::Unstable { symbol: self.symbol.clone(), attempts: MAX_READS })
     }
 
-    /// One attempt at [`latest`](Self::latest); not found means that something vanished.
-    fn newest_intact(&self) -> Result<Option<Snapshot>, StoreError> {
+    /// One attempt at [`latest`](Self::latest); not found means that something vanished. Only when
+    /// `sure` is the newest taken for lost: a listing may miss what came and went while it ran.
+    fn newest_intact(&self, sure: bool) -> Result<Option<Snapshot>, StoreError> {
+        // What another machine's cache says of the link and of the names may differ in age.
+        let hinted = self.hinted().filter(|_| self.is_local());
+        let generations = self.generations()?;
         let mut skipped: Vec<Fault> = Vec::new();
-        for generation in self.generations()?.into_iter().rev() {
+        if let Some(lost) = lost(hinted, &generations) {
+            if !sure {
+                return Err(self.not_found(lost.generation));
+            }
+            tracing::error!(symbol = %self.symbol, lost.generation, "the newest generation is gone");
+            skipped.push(lost);
+        }
+        for generation in generations.into_iter().rev() {
             match self.snapshot(generation) {
                 Ok(snapshot) => return Ok(Some(snapshot.with_skipped(skipped))),
                 Err(StoreError::Corrupt { generation, file, problem, .. }) => {
@@ -194,6 +205,10 @@ impl SymbolStore {
         SymbolLock::acquire(self, wait)
     }
 
+    pub(crate) fn not_found(&self, generation: u64) -> StoreError {
+        StoreError::NotFound { symbol: self.symbol.clone(), generation }
+    }
+
     /// Opens a generation for reading.
     pub(crate) fn open(&self, generation: u64) -> Result<Opened, StoreError> {
         let vfs = self.vfs().clone();
@@ -216,11 +231,14 @@ impl SymbolStore {
         durable::sync_dir(&**self.vfs(), &self.dir)
     }
 
-    /// What the next commit goes on top of; an error when the disk refuses to tell. A damaged manifest is stepped over, loudly, and one that
-    /// was removed meanwhile quietly: the next generation's number is above both all the same.
+    /// What the next commit goes on top of; an error when the disk refuses to tell. A damaged
+    /// manifest is stepped over, loudly, and one that was removed meanwhile quietly: the next
+    /// generation's number is above both all the same.
     pub(crate) fn head(&self) -> Result<Head, StoreError> {
+        // The number of a generation that somebody removed by hand is not given out again.
+        let hinted = self.hinted().unwrap_or(0);
         let generations = self.generations()?;
-        let newest = generations.last().copied().unwrap_or(0);
+        let newest = generations.last().copied().unwrap_or(0).max(hinted);
         for &generation in generations.iter().rev() {
             match self.manifest(generation) {
                 Ok(Ok(manifest)) => {
@@ -238,6 +256,13 @@ impl SymbolStore {
         }
         Ok(Head { generation: newest, manifest: None })
     }
+}
+
+/// The generation that the link named before `generations` were listed, if it is not among them:
+/// the link is made after the generation, so that one was lost.
+pub(crate) fn lost(hinted: Option<u64>, generations: &[u64]) -> Option<Fault> {
+    let generation = hinted.filter(|hinted| generations.last() < Some(hinted))?;
+    Some(Fault { generation, file: MANIFEST_FILE.to_owned(), problem: Problem::Missing })
 }
 
 /// The numbers of the generations among the names in a directory, ascending.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::manifest::MANIFEST_FILE;
-use crate::symbol_store::SymbolStore;
+use crate::symbol_store::{SymbolStore, lost};
 use crate::{Fault, Manifest, Parent, Problem, StoreError};
 
 /// The result of checking all generations of a symbol.
@@ -56,11 +56,9 @@ impl SymbolStore {
     /// # Errors
     /// As [`verify_all`](Self::verify_all).
     pub fn verify_each(&self, done: &(dyn Fn(u64) + Sync)) -> Result<SymbolReport, StoreError> {
-        // The link is made after the generation, so if there is none of its number or above, that
-        // one was lost.
         let hinted = self.hinted();
         let generations = self.generations()?;
-        let missing = hinted.filter(|hinted| generations.last() < Some(hinted));
+        let lost = lost(hinted, &generations);
         let checked: Vec<Option<Checked>> = generations
             .into_par_iter()
             .map(|generation| check(self, generation).inspect(|_| done(generation)))
@@ -72,11 +70,6 @@ impl SymbolStore {
             let fault = chain_fault(&checked[..at], &checked[at], collected);
             checked[at].faults.extend(fault);
         }
-        let lost = missing.map(|generation| Fault {
-            generation,
-            file: MANIFEST_FILE.to_owned(),
-            problem: Problem::Missing,
-        });
         Ok(SymbolReport {
             symbol: self.symbol().clone(),
             generations: checked.iter().map(|one| one.generation).collect(),

@@ -63,13 +63,17 @@ impl From<StoreError> for CliError {
             e if e.is_lock_timeout() => Exit::Busy,
             E::Conflict { .. } | E::Contended { .. } | E::Fenced { .. } => Exit::Busy,
             E::NotAStore { .. } | E::NotFound { .. } => Exit::NothingSelected,
-            E::Exists { .. } | E::LocksDoNothing { .. } => Exit::Usage,
+            E::Exists { .. }
+            | E::InsideStore { .. }
+            | E::LocksDoNothing { .. }
+            | E::FormatVersion { .. } => Exit::Usage,
             _ => Exit::Internal,
         };
         let hint = match &error {
             E::NotAStore { .. } => Some("train something first, or name the store with --store"),
             E::NotFound { .. } => Some(LISTED),
             E::Exists { .. } => Some("name a directory that does not exist yet"),
+            E::InsideStore { .. } => Some("name a directory elsewhere"),
             error => error.advice(),
         };
         Self { exit, message: cause_chain(&error), hint: hint.map(str::to_owned) }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// All symbols are trained or up to date; the command did what it was asked.
     Success,
-    /// An unexpected internal error.
+    /// The operating system refused something, or an internal error.
     Internal,
     /// Wrong arguments or configuration.
     Usage,
@@ -54,7 +54,7 @@ impl From<Exit> for ExitCode {
 /// The section of `--help` that documents the exit codes.
 pub(crate) const HELP: &str = "Exit codes:
     0  all symbols trained or up to date; the command did what it was asked
-    1  unexpected internal error
+    1  the system refused something, or an internal error
     2  wrong usage or configuration
     3  some symbols failed, the others are committed
     4  nothing selected

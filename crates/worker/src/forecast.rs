@@ -1,7 +1,7 @@
 //! From the newest generation and the newest bars to a forecast.
 
 use jiff::civil::Date;
-use mambafleet_artifacts::{Store, StoreError};
+use mambafleet_artifacts::{Fault, Store, StoreError};
 use mambafleet_backend::{BackendError, NamedTensors, Registry, Tensor, UnknownBackend};
 use mambafleet_dataset::{self as dataset, DataError};
 use mambafleet_protocol::{DataSource, Symbol};
@@ -16,6 +16,8 @@ pub struct Forecast {
     pub symbol: Symbol,
     /// The generation that made it.
     pub generation: u64,
+    /// What is wrong with newer generations.
+    pub skipped: Vec<Fault>,
     /// Date of the newest bar.
     pub as_of: Date,
     /// Close of the newest bar.
@@ -102,6 +104,7 @@ pub fn forecast(
     Ok(Forecast {
         symbol: symbol.clone(),
         generation: snapshot.generation(),
+        skipped: snapshot.skipped().to_vec(),
         as_of: data.date(anchor),
         close,
         volatility,

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mambafleet_artifacts::{LeftoverState, Retention, StoreError, SymbolStore, Wait};
+use mambafleet_artifacts::{LeftoverState, Problem, Retention, StoreError, SymbolStore, Wait};
 
 use crate::{PATIENT, commit, empty_symbol, id_of, names_in, stage};
 
@@ -113,6 +113,34 @@ fn a_newest_generation_that_was_removed_by_hand_is_missed() {
     assert_eq!(missed, cfg!(unix), "{report:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_number_of_a_generation_that_was_removed_by_hand_is_not_given_out_again() {
+    let (_dir, symbol) = empty_symbol();
+    commits(&symbol, 2);
+    std::fs::remove_dir_all(symbol.generation_dir(2)).unwrap();
+    let older = symbol.latest().unwrap().unwrap();
+    assert_eq!((older.generation(), older.skipped()[0].generation), (1, 2));
+    assert_eq!(older.skipped()[0].problem, Problem::Missing);
+    assert_eq!(commit(&symbol, 3).unwrap().generation, 3);
+    assert!(symbol.latest().unwrap().unwrap().skipped().is_empty());
+    assert!(symbol.verify_all().unwrap().is_clean());
+    std::fs::remove_dir_all(symbol.generation_dir(3)).unwrap();
+    std::fs::remove_dir_all(symbol.generation_dir(1)).unwrap();
+    assert!(matches!(symbol.latest(), Err(StoreError::Corrupt { generation: 3, .. })));
+}
+
+#[test]
+fn a_damaged_generation_goes_once_the_one_above_it_is_old() {
+    let (_dir, symbol) = empty_symbol();
+    commits(&symbol, 4);
+    std::fs::write(symbol.generation_dir(3).join("manifest.json"), "junk").unwrap();
+    let young = Retention { min_age: Duration::from_secs(3600), ..keep(1) };
+    assert!(symbol.gc(&young, false).unwrap().removed.is_empty());
+    assert_eq!(symbol.gc(&keep(1), false).unwrap().kept, [4]);
+    assert!(symbol.verify_all().unwrap().is_clean());
+}
+
 #[test]
 fn the_staging_of_the_dead_is_removed_and_no_other() {
     let (_dir, symbol) = empty_symbol();
@@ -159,4 +187,29 @@ fn an_export_is_the_whole_generation_or_nothing() {
     assert!(!other.exists());
     let left = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(left, 2, "the store and one export");
+    for inside in [symbol.generation_dir(3), dir.path().join("store/exported")] {
+        assert!(matches!(symbol.export(1, &inside), Err(StoreError::InsideStore { .. })));
+        assert!(!inside.exists());
+    }
+    assert_eq!(symbol.generations().unwrap(), [1, 2]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_export_left_goes_with_the_next_and_nothing_else_does() {
+    let (dir, symbol) = empty_symbol();
+    commits(&symbol, 1);
+    let alive = stage(&symbol, 2);
+    let mine = names_in(&symbol).into_iter().find(|name| name.starts_with(".staging")).unwrap();
+    // Beyond the greatest id that Linux gives out.
+    let dead = mine.replacen(&format!("-{}-", std::process::id()), "-2147483646-", 1);
+    for name in [dead.as_str(), mine.as_str(), ".staging-mine", ".trash-1000"] {
+        std::fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    symbol.export(1, &dir.path().join("exported")).unwrap();
+    assert!(!dir.path().join(dead).exists());
+    for kept in [mine.as_str(), ".staging-mine", ".trash-1000"] {
+        assert!(dir.path().join(kept).exists(), "{kept}");
+    }
+    drop(alive);
 }

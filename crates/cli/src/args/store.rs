@@ -163,7 +163,9 @@ pub(crate) struct GcArgs {
 pub(crate) const GC_HELP: &str = "\
 The newest K generations that verify stay, and so does everything newer than the oldest of them:
 damaged generations never push out intact ones. Only the oldest are removed, without leaving a gap.
-Whoever is reading one can read it to the end. What dead writers left unfinished goes too.
+Whoever is reading one can read it to the end. What dead writers left unfinished goes too. Each
+symbol is collected under its lock, so that a backup under `mambafleet lock` sees nothing vanish
+[configuration key: lock.timeout].
 
 Example:
   $ mambafleet gc --keep 5 --min-age 7d --dry-run
@@ -176,7 +178,8 @@ Exit codes:
     0  collected, if there was anything to collect
     2  wrong usage
     3  some symbols failed, the others are collected
-    4  a symbol that is named has no generation";
+    4  a symbol that is named has no generation
+    5  busy: another process holds the lock of a symbol; the others are collected";
 
 #[derive(Debug, Args)]
 pub(crate) struct LockArgs {
@@ -203,7 +206,7 @@ hold it. SIGTERM, SIGHUP, SIGINT and SIGQUIT are passed on, and waited out. Shou
 be killed (kill -9), the system frees the lock although the command may run on.
 
 Example:
-  $ mambafleet lock AAPL --wait 5m -- rsync -a models/AAPL/ backup:AAPL/
+  $ mambafleet lock AAPL --wait 5m -- sh -c 'rsync -a \"$MAMBAFLEET_SYMBOL_DIR\"/ backup:AAPL/'
 
 JSON (type \"command_ended\", one line, the last on standard output, after what the command wrote):
 symbol, token, lock_waited_ms, held_s, exit_code (null when a signal killed it), signal (or null).
@@ -235,6 +238,6 @@ bytes, skipped (faults of newer generations that were passed over).
 
 Exit codes:
     0  copied
-    2  wrong usage; DEST exists already or cannot be written
+    2  wrong usage; DEST exists already, lies in the store or cannot be written
     4  there is no such generation
     6  the generation is damaged, or a newer one is and this is the newest intact one";

@@ -22,6 +22,9 @@ pub(super) struct Failures {
     all: Vec<Failure>,
     #[serde(skip)]
     damaged: bool,
+    /// How many of them were busy.
+    #[serde(skip)]
+    busy: usize,
 }
 
 impl Failures {
@@ -29,6 +32,7 @@ impl Failures {
     pub(super) fn add(&mut self, symbol: Symbol, error: impl Into<CliError>, output: Output) {
         let error = error.into();
         self.damaged |= error.exit() == Exit::Damaged;
+        self.busy += usize::from(error.exit() == Exit::Busy);
         let (cause, hint) = (error.message().to_owned(), error.hint().map(str::to_owned));
         output.say(&format!("{symbol}: {cause}"));
         if let Some(hint) = &hint {
@@ -43,10 +47,11 @@ impl Failures {
 
     /// How a command ends that did what it could for the others.
     pub(super) fn exit(&self) -> Exit {
-        match (self.all.is_empty(), self.damaged) {
-            (true, _) => Exit::Success,
-            (false, true) => Exit::Damaged,
-            (false, false) => Exit::SomeFailed,
+        match self.all.len() {
+            0 => Exit::Success,
+            _ if self.damaged => Exit::Damaged,
+            count if count == self.busy => Exit::Busy,
+            _ => Exit::SomeFailed,
         }
     }
 }

@@ -1,13 +1,17 @@
 //! `mambafleet gc`.
 
-use mambafleet_artifacts::{Collected, Leftover, LeftoverState, Retention, Store};
+use mambafleet_artifacts::{
+    Collected, Leftover, LeftoverState, Retention, Store, SymbolStore, Wait,
+};
 use mambafleet_protocol::Symbol;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::failure::Failures;
-use super::open_store;
+use super::open_configured;
+use super::own_lock::refuse_own;
 use crate::args::{Common, GcArgs};
+use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -33,12 +37,16 @@ struct OfSymbol {
 
 /// Collects old generations of the named symbols, or of all.
 pub(crate) fn run(common: &Common, args: &GcArgs, output: Output) -> Result<Exit, CliError> {
-    let store = open_store(common)?;
+    let (store, config) = open_configured(common, Overrides::new())?;
     let symbols = symbols(&store, &args.symbols)?;
     let retention = Retention { keep: args.keep, min_age: args.min_age };
     let results: Vec<_> = symbols
         .par_iter()
-        .map(|symbol| store.symbol(symbol).gc(&retention, args.dry_run))
+        .map(|symbol| {
+            let symbol = store.symbol(symbol);
+            let wait = (!args.dry_run).then(|| config.lock.wait());
+            collect(&symbol, &retention, wait)
+        })
         .collect();
     let mut collection = Collection {
         dry_run: args.dry_run,
@@ -60,6 +68,19 @@ pub(crate) fn run(common: &Common, args: &GcArgs, output: Output) -> Result<Exit
     }
     output.result("collected", &collection, || text(&collection))?;
     Ok(collection.failures.exit())
+}
+
+/// Collects under the symbol's lock: to whoever else holds it, a backup for instance, nothing
+/// vanishes. Only a dry run has nothing to wait for.
+fn collect(
+    symbol: &SymbolStore,
+    retention: &Retention,
+    wait: Option<Wait>,
+) -> Result<Collected, CliError> {
+    let Some(wait) = wait else { return Ok(symbol.gc(retention, true)?) };
+    refuse_own(symbol)?;
+    let _lock = symbol.lock(wait)?;
+    Ok(symbol.gc(retention, false)?)
 }
 
 /// The symbols named, which must be there, or all.

@@ -44,7 +44,7 @@ struct Listing {
 /// Lists the symbols of the store. Ends as damaged when the newest generation of one of them is.
 pub(crate) fn run(common: &Common, output: Output) -> Result<Exit, CliError> {
     let store = open_store(common)?;
-    let symbols = store.symbols()?;
+    let symbols = store.known_symbols()?;
     let read: Vec<_> = symbols.par_iter().map(|symbol| read(&store.symbol(symbol))).collect();
     let mut listing = Listing::default();
     for (symbol, row) in symbols.into_iter().zip(read) {
@@ -70,7 +70,7 @@ fn read(store: &SymbolStore) -> Result<Option<Row>, StoreError> {
         damaged: !snapshot.skipped().is_empty(),
         skipped: snapshot.skipped().to_vec(),
         created_at: manifest.created_at,
-        age_s: Timestamp::now().duration_since(manifest.created_at).as_secs_f64(),
+        age_s: Timestamp::now().duration_since(manifest.created_at).as_secs_f64().max(0.0),
         bytes: manifest.total_length(),
         generations: history.len(),
         bytes_on_disk: manifests.map(Manifest::total_length).sum(),

@@ -22,7 +22,8 @@ struct Predictions {
     failures: Failures,
 }
 
-/// Forecasts every selected symbol; what fails is named and costs the others nothing.
+/// Forecasts every selected symbol; what fails is named and costs the others nothing. Ends as
+/// damaged when a forecast is not the newest generation's because that one is.
 pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result<Exit, CliError> {
     let mut overrides = Overrides::new();
     if let Some(dir) = &args.data {
@@ -59,7 +60,13 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     if synthetic {
         output.say(SYNTHETIC_NOTE);
     }
-    Ok(predictions.failures.exit())
+    let stale = predictions.forecasts.iter().filter(|forecast| !forecast.skipped.is_empty());
+    for Forecast { symbol, generation, skipped, .. } in stale.clone() {
+        for fault in skipped {
+            output.say(&format!("{symbol}: forecast by generation {generation}, because {fault}"));
+        }
+    }
+    if stale.count() > 0 { Ok(Exit::Damaged) } else { Ok(predictions.failures.exit()) }
 }
 
 /// `p05`, `p50`, `p97.5`.

@@ -1,5 +1,6 @@
 //! `mambafleet data synth`.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use mambafleet_artifacts::{atomic_write, create_dir_durable};
@@ -35,7 +36,15 @@ pub(crate) fn run(
         let mut text = Vec::new();
         write_csv(&synthesize(symbol, settings.bars, settings.seed), &mut text)?;
         let path = csv_path(dir, symbol);
-        atomic_write(&path, &text)?;
+        match std::fs::read(&path) {
+            Ok(there) if there == text => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => atomic_write(&path, &text)?,
+            _ => {
+                let message = format!("{} is there already, and is no such data", path.display());
+                return Err(CliError::usage(message)
+                    .with_hint("name another directory: prices are never overwritten"));
+            }
+        }
         Ok(path)
     };
     let files = symbols.iter().map(write).collect::<Result<Vec<_>, _>>()?;
