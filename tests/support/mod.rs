@@ -137,7 +137,7 @@ impl Sandbox {
     }
 
     fn cut_off(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = heeding_signals(program);
         command.current_dir(self.dir.path());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MAMBAFLEET_") {
@@ -235,4 +235,19 @@ pub(crate) fn real_prices() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// A program that ignores no signal, although whoever started the tests may have them ignore some:
+/// a shell does so in the background, and nohup does.
+fn heeding_signals(program: &str) -> Command {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP, SIGINT and SIGQUIT are 1, 2 and 3.
+    if ignored.is_none_or(|mask| mask & 0b111 == 0) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT", program]);
+    command
 }
