@@ -69,18 +69,32 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
         let taps = weight.len() / channels;
         let rows = self.u.chunks_exact_mut(channels).zip(self.logistic.chunks_exact_mut(channels));
         for (t, (u, kept)) in rows.enumerate() {
-            for first in (0..channels).step_by(S::LANES) {
-                let mut sum = s.load_part(&bias[first..]);
-                for back in 0..taps.min(t + 1) {
-                    let weight = &weight[(taps - 1 - back) * channels..][first..channels];
-                    let x = s.load_part(&x.row(t - back)[first..]);
-                    sum = s.mul_add(s.load_part(weight), x, sum);
-                }
+            u.copy_from_slice(bias);
+            for back in 0..taps.min(t + 1) {
+                add_product(s, u, &weight[(taps - 1 - back) * channels..], x.row(t - back));
+            }
+            for (u, kept) in u.chunks_mut(S::LANES).zip(kept.chunks_mut(S::LANES)) {
+                let sum = s.load_part(u);
                 let share = logistic(s, sum);
-                s.store_part(share, &mut kept[first..]);
-                s.store_part(s.mul(sum, share), &mut u[first..]);
+                s.store_part(share, kept);
+                s.store_part(s.mul(sum, share), u);
             }
         }
+    }
+}
+
+/// `sum += a * b`, element by element, for the length of `sum`.
+#[inline(always)]
+fn add_product<S: Simd>(s: S, sum: &mut [S::Element], a: &[S::Element], b: &[S::Element]) {
+    let (a, b) = (&a[..sum.len()], &b[..sum.len()]);
+    let mut sums = sum.chunks_exact_mut(S::LANES);
+    let (mut firsts, mut seconds) = (a.chunks_exact(S::LANES), b.chunks_exact(S::LANES));
+    for ((sum, a), b) in sums.by_ref().zip(firsts.by_ref()).zip(seconds.by_ref()) {
+        s.store(s.mul_add(s.load(a), s.load(b), s.load(sum)), sum);
+    }
+    let (sum, a, b) = (sums.into_remainder(), firsts.remainder(), seconds.remainder());
+    if !sum.is_empty() {
+        s.store_part(s.mul_add(s.load_part(a), s.load_part(b), s.load_part(sum)), sum);
     }
 }
 
@@ -143,21 +157,15 @@ impl<T: Real> Backward<'_, T> {
         let (channels, length) = (bias.len(), x.rows());
         let taps = weight.len() / channels;
         let dx = self.grads.x.row_mut(t);
-        for first in (0..channels).step_by(S::LANES) {
-            let grad_at = |t: usize| s.load_part(&self.du[t * channels..][first..channels]);
-            let mut sum = s.zero();
-            for ahead in 0..taps.min(length - t) {
-                let weight = &weight[(taps - 1 - ahead) * channels..][first..channels];
-                sum = s.mul_add(s.load_part(weight), grad_at(t + ahead), sum);
-            }
-            s.store_part(sum, &mut dx[first..]);
-            let grad = grad_at(t);
-            for back in 0..taps.min(t + 1) {
-                let x = s.load_part(&x.row(t - back)[first..]);
-                let at = (taps - 1 - back) * channels;
-                let dweight = &mut self.grads.weight[at..][first..channels];
-                s.store_part(s.mul_add(grad, x, s.load_part(dweight)), dweight);
-            }
+        dx.fill(T::ZERO);
+        for ahead in 0..taps.min(length - t) {
+            let grad = &self.du[(t + ahead) * channels..];
+            add_product(s, dx, &weight[(taps - 1 - ahead) * channels..], grad);
+        }
+        let grad = &self.du[t * channels..];
+        for back in 0..taps.min(t + 1) {
+            let at = (taps - 1 - back) * channels;
+            add_product(s, &mut self.grads.weight[at..at + channels], grad, x.row(t - back));
         }
     }
 }

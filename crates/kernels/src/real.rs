@@ -34,6 +34,8 @@ pub trait Real:
     /// far below anything that matters, far above the denormal numbers, which cost a hundred
     /// times the cycles of normal ones.
     const TINY: Self;
+    /// Binary logarithm of [`Real::TINY`], about.
+    const DECAY_MIN: Self;
 
     /// The nearest number of this type.
     fn of(value: f64) -> Self;
@@ -50,8 +52,8 @@ pub trait Real:
     /// `e` to this power. For `f32` within 2 units in the last place and limited to the range
     /// -87.33 to 88.37, outside of which it stays at the value of the nearer end.
     fn exp(self) -> Self;
-    /// `2` to this power, which is not above zero. It stays at a positive number around
-    /// [`Real::TINY`] where the power is smaller, so that products with it do not become denormal.
+    /// `2` to this power, which is not above zero. Powers below [`Real::DECAY_MIN`] count as that,
+    /// so that products with the result do not become denormal.
     fn decay(self) -> Self;
     /// `ln(1 + self)` for `self` in 0 to 1.
     fn ln_1p(self) -> Self;
@@ -73,6 +75,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-24;
+    const DECAY_MIN: Self = poly::DECAY_MIN;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -104,7 +107,7 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn decay(self) -> Self {
-        poly::decay(Portable::<f32, 1>::NEW, [self])[0]
+        poly::decay::<_, false>(Portable::<f32, 1>::NEW, [self], [1.0])[0]
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {
@@ -116,6 +119,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-150;
+    const DECAY_MIN: Self = -498.0;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -147,7 +151,7 @@ impl Real for f64 {
     }
     #[inline(always)]
     fn decay(self) -> Self {
-        f64::exp2(if self < -498.0 { -498.0 } else { self })
+        f64::exp2(if self < Self::DECAY_MIN { Self::DECAY_MIN } else { self })
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {

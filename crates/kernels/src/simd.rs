@@ -59,6 +59,8 @@ pub unsafe trait Simd: Copy {
     fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `c - a * b`, rounded once where the processor can.
     fn neg_mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a * b - c`, rounded once where the processor can.
+    fn mul_sub(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Square root.
     fn sqrt(self, x: Self::Vector) -> Self::Vector;
     /// Magnitude.
@@ -67,14 +69,16 @@ pub unsafe trait Simd: Copy {
     fn at_least(self, x: Self::Vector, bound: Self::Vector) -> Self::Vector;
     /// The smaller of both; where `x` is no number, it stays so.
     fn at_most(self, x: Self::Vector, bound: Self::Vector) -> Self::Vector;
+    /// Whether no lane of `x` is above that of `bound`, or no number.
+    fn all_within(self, x: Self::Vector, bound: Self::Vector) -> bool;
     /// `yes` where `x` is negative, else `no`.
     fn if_negative(self, x: Self::Vector, yes: Self::Vector, no: Self::Vector) -> Self::Vector;
     /// Zero in place of magnitudes below [`Real::TINY`]; what is no number stays so.
     fn flushed(self, x: Self::Vector) -> Self::Vector;
     /// [`Real::exp`].
     fn exp(self, x: Self::Vector) -> Self::Vector;
-    /// [`Real::decay`].
-    fn decay(self, x: Self::Vector) -> Self::Vector;
+    /// [`Real::decay`] of `a * b`; with `BOUNDED` no product may be below [`Real::DECAY_MIN`].
+    fn decay<const BOUNDED: bool>(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// [`Real::ln_1p`].
     fn ln_1p(self, x: Self::Vector) -> Self::Vector;
     /// Sum of the lanes, by halves.

@@ -169,7 +169,12 @@ impl<T: Real> Backward<'_, '_, T> {
             let (past, next) = h[at * states..][..2 * states].split_at_mut(states);
             let decays = &mut decays[at * states..][..states];
             let (b, _) = self.inputs.b_and_c(t);
-            recompute(s, dt, product(s, dt, u), b, rates, past, next, decays);
+            let drive = product(s, dt, u);
+            if self.rates.bounded(s, index, dt) {
+                recompute::<_, true>(s, dt, drive, b, rates, past, next, decays);
+            } else {
+                recompute::<_, false>(s, dt, drive, b, rates, past, next, decays);
+            }
         }
         let rates_grad = &mut s.pairs_mut(&mut self.grads.rates.values)[of_tile.clone()];
         let adjoint = &mut s.pairs_mut(&mut self.scratch.adjoint)[of_tile];
@@ -205,7 +210,7 @@ impl<T: Real> Backward<'_, '_, T> {
 /// Fills in the states after a step, and the decay factors of that step.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "each is a stream of the innermost loop")]
-fn recompute<S: Simd>(
+fn recompute<S: Simd, const BOUNDED: bool>(
     s: S,
     dt: Pair<S>,
     drive: Pair<S>,
@@ -219,7 +224,7 @@ fn recompute<S: Simd>(
     for (((past, next), slot), (a, b)) in moves.zip(rates.iter().zip(b)) {
         let b = s.splat(*b);
         for k in 0..2 {
-            let decay = s.decay(s.mul(dt[k], a[k]));
+            let decay = s.decay::<BOUNDED>(dt[k], a[k]);
             slot[k] = decay;
             next[k] = s.mul_add(decay, past[k], s.mul(drive[k], b));
         }

@@ -73,9 +73,13 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
                     kept[at..at + states].copy_from_slice(state);
                 }
                 let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
-                let start = product(s, d, u);
-                let out =
-                    step(s, dt, product(s, dt, u), self.inputs.b_and_c(t), rates, state, start);
+                let (drive, start) = (product(s, dt, u), product(s, d, u));
+                let weights = self.inputs.b_and_c(t);
+                let out = if self.rates.bounded(s, index, dt) {
+                    step::<_, true>(s, dt, drive, weights, rates, state, start)
+                } else {
+                    step::<_, false>(s, dt, drive, weights, rates, state, start)
+                };
                 tile.store(out, self.y, t);
             }
         }
@@ -84,7 +88,7 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
 
 /// Moves a tile's states one step on, and adds their part of the output to `y`.
 #[inline(always)]
-fn step<S: Simd>(
+fn step<S: Simd, const BOUNDED: bool>(
     s: S,
     dt: Pair<S>,
     drive: Pair<S>,
@@ -96,7 +100,7 @@ fn step<S: Simd>(
     for ((h, a), (b, c)) in state.iter_mut().zip(rates).zip(b.iter().zip(c)) {
         let (b, c) = (s.splat(*b), s.splat(*c));
         for k in 0..2 {
-            let decay = s.decay(s.mul(dt[k], a[k]));
+            let decay = s.decay::<BOUNDED>(dt[k], a[k]);
             h[k] = s.mul_add(decay, h[k], s.mul(drive[k], b));
             y[k] = s.mul_add(c, h[k], y[k]);
         }

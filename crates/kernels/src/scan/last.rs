@@ -70,12 +70,10 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
                 let (u, dt) = (tile.load(u, t), tile.load(dt, t));
                 let drive = product(s, dt, u);
                 let (b, _) = self.inputs.b_and_c(t);
-                for ((h, a), b) in state.iter_mut().zip(rates).zip(b) {
-                    let b = s.splat(*b);
-                    for k in 0..2 {
-                        let decay = s.decay(s.mul(dt[k], a[k]));
-                        h[k] = s.mul_add(decay, h[k], s.mul(drive[k], b));
-                    }
+                if self.rates.bounded(s, index, dt) {
+                    step::<_, true>(s, dt, drive, b, rates, state);
+                } else {
+                    step::<_, false>(s, dt, drive, b, rates, state);
                 }
             }
             let mut y = product(s, tile.load(d, 0), tile.load(u, length - 1));
@@ -84,6 +82,25 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
                 y = both(|k| s.mul_add(s.splat(*c), h[k], y[k]));
             }
             tile.store(y, self.y, 0);
+        }
+    }
+}
+
+/// Moves a tile's states one step on.
+#[inline(always)]
+fn step<S: Simd, const BOUNDED: bool>(
+    s: S,
+    dt: Pair<S>,
+    drive: Pair<S>,
+    b: &[S::Element],
+    rates: &[Pair<S>],
+    state: &mut [Pair<S>],
+) {
+    for ((h, a), b) in state.iter_mut().zip(rates).zip(b) {
+        let b = s.splat(*b);
+        for k in 0..2 {
+            let decay = s.decay::<BOUNDED>(dt[k], a[k]);
+            h[k] = s.mul_add(decay, h[k], s.mul(drive[k], b));
         }
     }
 }
@@ -204,7 +221,12 @@ impl<T: Real> Backward<'_, '_, T> {
             let drive = product(s, dt, u);
             let (b, _) = self.inputs.b_and_c(t);
             let lanes = at * states * S::LANES..(at + 1) * states * S::LANES;
-            let (d_drive, d_rest) = part.back(*rest, drive, b, &mut self.scratch.b[lanes]);
+            let b_grads = &mut self.scratch.b[lanes];
+            let (d_drive, d_rest) = if self.rates.bounded(s, index, *rest) {
+                part.back::<true>(*rest, drive, b, b_grads)
+            } else {
+                part.back::<false>(*rest, drive, b, b_grads)
+            };
             through[t * tiles + index] = both(|k| s.mul(s.mul(d_rest[k], drive[k]), ln_2));
             let mut du = product(s, d_drive, dt);
             if t + 1 == length {
@@ -230,7 +252,7 @@ impl<S: Simd> Part<'_, S> {
     /// The gradients at one step, from which the last is `rest` away: returns that of `dt * u`, and
     /// that of `rest` over `dt * u` in units of ln 2.
     #[inline(always)]
-    fn back(
+    fn back<const BOUNDED: bool>(
         &mut self,
         rest: Pair<S>,
         drive: Pair<S>,
@@ -246,7 +268,7 @@ impl<S: Simd> Part<'_, S> {
             let b = s.splat(*b);
             let mut b_sum = s.load(lanes);
             for k in 0..2 {
-                let decay = s.decay(s.mul(rest[k], rate[k]));
+                let decay = s.decay::<BOUNDED>(rest[k], rate[k]);
                 let g = s.flushed(s.mul(adjoint[k], decay));
                 b_sum = s.mul_add(g, drive[k], b_sum);
                 let q = s.mul(g, b);

@@ -1,6 +1,7 @@
 //! The decay rates A in the order that the scan reads them in.
 
 use super::Sizes;
+use crate::simd::{Pair, Simd};
 use crate::{Buffer, Isa, Real};
 
 /// `A / ln 2`, so that decay is a power of 2: (tiles, states, channels of a tile).
@@ -8,6 +9,9 @@ use crate::{Buffer, Isa, Real};
 pub struct Rates<T> {
     pub(super) isa: Isa,
     pub(super) values: Buffer<T>,
+    /// The largest step size of each channel whose decay is computed without a bound:
+    /// (channels of the tiles).
+    limits: Buffer<T>,
     channels: usize,
     states: usize,
     width: usize,
@@ -26,7 +30,8 @@ impl<T: Real> Rates<T> {
         let Sizes { channels, states, .. } = sizes;
         let width = Sizes::width::<T>(isa);
         let values = Buffer::zeros(sizes.per_channel::<T>(isa) * states);
-        Self { isa, values, channels, states, width }
+        let limits = Buffer::zeros(sizes.per_channel::<T>(isa));
+        Self { isa, values, limits, channels, states, width }
     }
 
     /// Computes the rates from `a_log` (channels, states).
@@ -41,6 +46,9 @@ impl<T: Real> Rates<T> {
                 let at = self.at(channel, n);
                 self.values[at] = -a_log.exp() * scale;
             }
+            let least = (0..self.states).map(|n| self.values[self.at(channel, n)]);
+            let least = least.fold(T::ZERO, |least, rate| if rate < least { rate } else { least });
+            self.limits[channel] = T::DECAY_MIN / least;
         }
     }
 
@@ -48,6 +56,13 @@ impl<T: Real> Rates<T> {
     fn at(&self, channel: usize, n: usize) -> usize {
         let (tile, lane) = (channel / self.width, channel % self.width);
         (tile * self.states + n) * self.width + lane
+    }
+
+    /// Whether no state of a tile decays so much in a step of size `dt` that it needs the bound.
+    #[inline(always)]
+    pub(super) fn bounded<S: Simd<Element = T>>(&self, s: S, tile: usize, dt: Pair<S>) -> bool {
+        let limits = s.pairs(&self.limits)[tile];
+        s.all_within(dt[0], limits[0]) && s.all_within(dt[1], limits[1])
     }
 
     /// Panics unless the rates are for scans with these sizes.

@@ -73,6 +73,10 @@ unsafe impl Simd for Avx2 {
         lanes!(_mm256_fnmadd_ps(a, b, c))
     }
     #[inline(always)]
+    fn mul_sub(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        lanes!(_mm256_fmsub_ps(a, b, c))
+    }
+    #[inline(always)]
     fn sqrt(self, x: __m256) -> __m256 {
         lanes!(_mm256_sqrt_ps(x))
     }
@@ -90,6 +94,11 @@ unsafe impl Simd for Avx2 {
         lanes!(_mm256_min_ps(bound, x))
     }
     #[inline(always)]
+    fn all_within(self, x: __m256, bound: __m256) -> bool {
+        // A sign bit for each lane.
+        lanes!(_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(x, bound)) == 0xff)
+    }
+    #[inline(always)]
     fn if_negative(self, x: __m256, yes: __m256, no: __m256) -> __m256 {
         // The sign bit decides.
         lanes!(_mm256_blendv_ps(no, yes, x))
@@ -104,8 +113,8 @@ unsafe impl Simd for Avx2 {
         poly::exp(self, x)
     }
     #[inline(always)]
-    fn decay(self, x: __m256) -> __m256 {
-        poly::decay(self, x)
+    fn decay<const BOUNDED: bool>(self, a: __m256, b: __m256) -> __m256 {
+        poly::decay::<_, BOUNDED>(self, a, b)
     }
     #[inline(always)]
     fn ln_1p(self, x: __m256) -> __m256 {

@@ -73,6 +73,10 @@ unsafe impl Simd for Avx512 {
         lanes!(_mm512_fnmadd_ps(a, b, c))
     }
     #[inline(always)]
+    fn mul_sub(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        lanes!(_mm512_fmsub_ps(a, b, c))
+    }
+    #[inline(always)]
     fn sqrt(self, x: __m512) -> __m512 {
         lanes!(_mm512_sqrt_ps(x))
     }
@@ -88,6 +92,10 @@ unsafe impl Simd for Avx512 {
     #[inline(always)]
     fn at_most(self, x: __m512, bound: __m512) -> __m512 {
         lanes!(_mm512_min_ps(bound, x))
+    }
+    #[inline(always)]
+    fn all_within(self, x: __m512, bound: __m512) -> bool {
+        lanes!(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(x, bound) == 0xffff)
     }
     #[inline(always)]
     fn if_negative(self, x: __m512, yes: __m512, no: __m512) -> __m512 {
@@ -106,8 +114,8 @@ unsafe impl Simd for Avx512 {
         poly::exp(self, x)
     }
     #[inline(always)]
-    fn decay(self, x: __m512) -> __m512 {
-        poly::decay(self, x)
+    fn decay<const BOUNDED: bool>(self, a: __m512, b: __m512) -> __m512 {
+        poly::decay::<_, BOUNDED>(self, a, b)
     }
     #[inline(always)]
     fn ln_1p(self, x: __m512) -> __m512 {

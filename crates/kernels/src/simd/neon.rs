@@ -73,6 +73,10 @@ unsafe impl Simd for Neon {
         lanes!(vfmsq_f32(c, a, b))
     }
     #[inline(always)]
+    fn mul_sub(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        lanes!(vfmaq_f32(vnegq_f32(c), a, b))
+    }
+    #[inline(always)]
     fn sqrt(self, x: float32x4_t) -> float32x4_t {
         lanes!(vsqrtq_f32(x))
     }
@@ -87,6 +91,10 @@ unsafe impl Simd for Neon {
     #[inline(always)]
     fn at_most(self, x: float32x4_t, bound: float32x4_t) -> float32x4_t {
         lanes!(vminq_f32(bound, x))
+    }
+    #[inline(always)]
+    fn all_within(self, x: float32x4_t, bound: float32x4_t) -> bool {
+        lanes!(vminvq_u32(vcleq_f32(x, bound)) != 0)
     }
     #[inline(always)]
     fn if_negative(self, x: float32x4_t, yes: float32x4_t, no: float32x4_t) -> float32x4_t {
@@ -105,8 +113,8 @@ unsafe impl Simd for Neon {
         poly::exp(self, x)
     }
     #[inline(always)]
-    fn decay(self, x: float32x4_t) -> float32x4_t {
-        poly::decay(self, x)
+    fn decay<const BOUNDED: bool>(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        poly::decay::<_, BOUNDED>(self, a, b)
     }
     #[inline(always)]
     fn ln_1p(self, x: float32x4_t) -> float32x4_t {

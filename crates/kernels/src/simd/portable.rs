@@ -72,6 +72,10 @@ unsafe impl<T: Real, const N: usize> Simd for Portable<T, N> {
         std::array::from_fn(|i| c[i] - a[i] * b[i])
     }
     #[inline(always)]
+    fn mul_sub(self, a: [T; N], b: [T; N], c: [T; N]) -> [T; N] {
+        std::array::from_fn(|i| a[i] * b[i] - c[i])
+    }
+    #[inline(always)]
     fn sqrt(self, x: [T; N]) -> [T; N] {
         map(x, Real::sqrt)
     }
@@ -88,6 +92,10 @@ unsafe impl<T: Real, const N: usize> Simd for Portable<T, N> {
         zip(x, bound, |x, bound| if x > bound { bound } else { x })
     }
     #[inline(always)]
+    fn all_within(self, x: [T; N], bound: [T; N]) -> bool {
+        x.iter().zip(&bound).all(|(x, bound)| x <= bound)
+    }
+    #[inline(always)]
     fn if_negative(self, x: [T; N], yes: [T; N], no: [T; N]) -> [T; N] {
         std::array::from_fn(|i| if x[i] < T::ZERO { yes[i] } else { no[i] })
     }
@@ -100,8 +108,8 @@ unsafe impl<T: Real, const N: usize> Simd for Portable<T, N> {
         map(x, Real::exp)
     }
     #[inline(always)]
-    fn decay(self, x: [T; N]) -> [T; N] {
-        map(x, Real::decay)
+    fn decay<const BOUNDED: bool>(self, a: [T; N], b: [T; N]) -> [T; N] {
+        zip(a, b, |a, b| (a * b).decay())
     }
     #[inline(always)]
     fn ln_1p(self, x: [T; N]) -> [T; N] {
