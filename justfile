@@ -71,6 +71,16 @@ torture KILLS="10000":
 windows *ARGS:
     bash tests/windows/run {{ ARGS }}
 
+# Lints and tests the kernels' NEON code, under QEMU; installs what it needs.
+neon *ARGS:
+    bash tests/neon/run {{ ARGS }}
+
+# The kernels' unsafe code that needs no special instructions, under Miri. Needs a nightly toolchain
+# with Miri: rustup toolchain install nightly --component miri,rust-src
+miri:
+    MIRIFLAGS=-Zmiri-disable-isolation MAMBAFLEET_ISA=portable cargo +nightly miri test \
+        --package mambafleet-kernels --locked --lib
+
 # Every crash state, every failing operation, random orders: the store's proof, with its figures.
 proof:
     cargo test --package mambafleet-artifacts --test it --locked -- --nocapture crash:: faults:: schedule:: model::
@@ -78,3 +88,12 @@ proof:
 # What saving, locking and reading cost: criterion's figures, then a table.
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}
+
+# Each kernel on each instruction set: criterion's figures.
+bench-kernels *ARGS:
+    cargo bench --package mambafleet-kernels --bench kernels --locked -- {{ ARGS }}
+
+# A training step on each instruction set, beside what the processor could do at best. `nothing` leaves
+# criterion's figures out.
+bench-step *ARGS="nothing":
+    cargo bench --package mambafleet-backend-native --bench step --locked -- {{ ARGS }}

@@ -3,95 +3,157 @@
 mod backward;
 mod forward;
 
-pub(crate) use backward::{BlockGrads, backward};
-pub(crate) use forward::{ScanRoom, forward};
+pub(crate) use backward::{BlockGrads, TablesGrad, backward};
+pub(crate) use forward::forward;
 
-use mambafleet_kernels::{LANES, Lanes, Real, scan};
+use mambafleet_kernels::gemm::MatRef;
+use mambafleet_kernels::scan::{self, Rates};
+use mambafleet_kernels::{Buffer, Isa, Real, conv};
 
 use crate::dims::Dims;
 use crate::layout::BlockSlots;
 
+/// Weights of a block in the order that kernels read them in.
+#[derive(Debug)]
+pub(crate) struct Tables<T> {
+    /// The convolution's weights: (taps, inner).
+    conv: Buffer<T>,
+    /// A.
+    rates: Rates<T>,
+}
+
+impl<T: Real> Tables<T> {
+    /// Room for a block of these sizes.
+    pub(crate) fn new(isa: Isa, dims: &Dims) -> Self {
+        let conv = Buffer::zeros(dims.taps * dims.inner);
+        Self { conv, rates: Rates::new(isa, dims.scan()) }
+    }
+
+    /// Takes over the weights.
+    pub(crate) fn set(&mut self, dims: &Dims, slots: &BlockSlots, weights: &[T]) {
+        self.rates.set(slots.a_log.of(weights));
+        for (channel, taps) in slots.conv_weight.of(weights).chunks_exact(dims.taps).enumerate() {
+            for (tap, weight) in taps.iter().enumerate() {
+                self.conv[tap * dims.inner + channel] = *weight;
+            }
+        }
+    }
+}
+
+/// A block: its sizes and weights.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block<'a, T> {
+    /// The instruction set.
+    pub(crate) isa: Isa,
+    /// Sizes of the model.
+    pub(crate) dims: &'a Dims,
+    /// Where the block's weights lie.
+    pub(crate) slots: &'a BlockSlots,
+    /// All weights of the model.
+    pub(crate) weights: &'a [T],
+    /// Some of the block's in another order.
+    pub(crate) tables: &'a Tables<T>,
+    /// Whether it is the last: only its last time step is wanted.
+    pub(crate) last: bool,
+}
+
 /// What the forward pass of a block leaves for the backward pass; all row-major, time outermost.
+/// In the last block what comes after the scan has a single time step.
 #[derive(Debug)]
 pub(crate) struct Saved<T> {
     /// The block's input: (length, width).
-    x: Vec<T>,
+    x: Buffer<T>,
     /// The norm's factors: (length).
-    inv_rms: Vec<T>,
+    inv_rms: Buffer<T>,
     /// The normalised input: (length, width).
-    normed: Vec<T>,
-    /// The branch before the convolution: (length, inner).
-    branch: Vec<T>,
-    /// The gate before its `SiLU`: (length, inner).
-    z: Vec<T>,
-    /// The branch after the convolution, before its `SiLU`: (length, inner).
-    conv: Vec<T>,
+    normed: Buffer<T>,
+    /// The branch before the convolution, and the gate before its `SiLU`: (length, 2 inner).
+    both: Buffer<T>,
+    /// The scan's input, which is the `SiLU` of the convolution: (length, inner).
+    u: Buffer<T>,
+    /// The logistic function of the convolution: (length, inner).
+    u_logistic: Buffer<T>,
     /// Low-rank step size, B and C side by side: (length, rank + 2 states).
-    projected: Vec<T>,
-    /// Step sizes before the softplus: (length, inner).
-    dt_raw: Vec<T>,
-    /// What the scan reads.
-    scan: ScanInputs<T>,
-    /// The scan's states before each chunk; none where only a prediction is wanted.
-    states: Option<Vec<Lanes<T>>>,
-    /// The scan's output: (length, inner).
-    y: Vec<T>,
-    /// The gated output: (length, inner).
-    gated: Vec<T>,
-}
-
-/// What the scan reads, apart from weights; or the gradients of that.
-#[derive(Debug)]
-struct ScanInputs<T> {
-    /// The input: (length, inner).
-    u: Vec<T>,
+    projected: Buffer<T>,
     /// Step sizes: (length, inner).
-    dt: Vec<T>,
-    /// (length, states).
-    b: Vec<T>,
-    /// (length, states).
-    c: Vec<T>,
+    dt: Buffer<T>,
+    /// Slope of the softplus that made them: (length, inner).
+    dt_slope: Buffer<T>,
+    /// The scan's states.
+    states: States<T>,
+    /// The scan's output: (length, inner).
+    y: Buffer<T>,
+    /// The logistic function of the gate: (length, inner).
+    z_logistic: Buffer<T>,
+    /// The gated output: (length, inner).
+    gated: Buffer<T>,
 }
 
-impl<T: Real> ScanInputs<T> {
-    /// Room for a block of these sizes.
-    fn new(dims: &Dims) -> Self {
-        let room = |columns: usize| vec![T::ZERO; dims.length * columns];
-        let (inner, states) = (dims.inner, dims.states);
-        Self { u: room(inner), dt: room(inner), b: room(states), c: room(states) }
-    }
-
-    /// Together with the weights.
-    fn with<'a>(&'a self, slots: &BlockSlots, weights: &'a [T]) -> scan::Inputs<'a, T> {
-        scan::Inputs {
-            u: &self.u,
-            dt: &self.dt,
-            b: &self.b,
-            c: &self.c,
-            a_log: slots.a_log.of(weights),
-            d: slots.d.of(weights),
-        }
-    }
+/// The states that a scan leaves.
+#[derive(Debug)]
+enum States<T> {
+    /// Of all steps.
+    All(scan::States<T>),
+    /// Of the last step.
+    Last(scan::last::State<T>),
 }
 
 impl<T: Real> Saved<T> {
     /// Room for a block of these sizes; `training` makes room for the scan's states too.
-    pub(crate) fn new(dims: &Dims, training: bool) -> Self {
-        let room = |columns: usize| vec![T::ZERO; dims.length * columns];
-        let states = || vec![[T::ZERO; LANES]; scan::checkpoints_len(dims.scan())];
+    pub(crate) fn new(isa: Isa, dims: &Dims, last: bool, training: bool) -> Self {
+        let room = |columns: usize| Buffer::zeros(dims.length * columns);
+        let after = |columns: usize| Buffer::zeros(if last { 1 } else { dims.length } * columns);
+        let states = if last {
+            States::Last(scan::last::State::new(isa, dims.scan()))
+        } else {
+            States::All(scan::States::new(isa, dims.scan(), training))
+        };
         Self {
             x: room(dims.width),
             inv_rms: room(1),
             normed: room(dims.width),
-            branch: room(dims.inner),
-            z: room(dims.inner),
-            conv: room(dims.inner),
+            both: room(2 * dims.inner),
+            u: room(dims.inner),
+            u_logistic: room(dims.inner),
             projected: room(dims.projected()),
-            dt_raw: room(dims.inner),
-            scan: ScanInputs::new(dims),
-            states: training.then(states),
-            y: room(dims.inner),
-            gated: room(dims.inner),
+            dt: room(dims.inner),
+            dt_slope: room(dims.inner),
+            states,
+            y: after(dims.inner),
+            z_logistic: after(dims.inner),
+            gated: after(dims.inner),
         }
+    }
+}
+
+impl<'a, T: Real> Block<'a, T> {
+    /// The first time step after the scan.
+    fn first(&self) -> usize {
+        if self.last { self.dims.length - 1 } else { 0 }
+    }
+
+    /// The gate's part of what [`Saved::both`] holds, from [`Block::first`] on.
+    fn gate(&self, both: &'a [T]) -> MatRef<'a, T> {
+        let Dims { length, inner, .. } = *self.dims;
+        let from = self.first();
+        MatRef::strided(&both[from * 2 * inner + inner..], length - from, inner, 2 * inner)
+    }
+
+    /// What the convolution reads.
+    fn conv_inputs(&self, both: &'a [T]) -> conv::Inputs<'a, T> {
+        let Dims { length, inner, .. } = *self.dims;
+        conv::Inputs {
+            x: MatRef::strided(both, length, inner, 2 * inner),
+            weight: &self.tables.conv,
+            bias: self.slots.conv_bias.of(self.weights),
+        }
+    }
+
+    /// What the scan reads.
+    fn scan_inputs(&self, u: &'a [T], dt: &'a [T], projected: &'a [T]) -> scan::Inputs<'a, T> {
+        let Dims { length, states, rank, .. } = *self.dims;
+        let bc = &projected[rank..];
+        let bc = MatRef::strided(bc, length, 2 * states, self.dims.projected());
+        scan::Inputs { u, dt, bc, d: self.slots.d.of(self.weights) }
     }
 }

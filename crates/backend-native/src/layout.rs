@@ -26,12 +26,6 @@ impl Slot {
     pub(crate) fn of_mut<T>(self, values: &mut [T]) -> &mut [T] {
         &mut values[self.range()]
     }
-
-    /// The values of this slot and of one that lies behind it, to be changed.
-    pub(crate) fn and_mut<T>(self, later: Self, values: &mut [T]) -> (&mut [T], &mut [T]) {
-        let (head, tail) = values.split_at_mut(later.start);
-        (&mut head[self.range()], &mut tail[..later.len])
-    }
 }
 
 /// One weight tensor.
@@ -67,10 +61,8 @@ pub(crate) enum Start {
 pub(crate) struct BlockSlots {
     /// Gain of the norm: (width).
     pub(crate) norm: Slot,
-    /// Projection to the scan's branch: (inner, width); the first half of `in_proj`.
-    pub(crate) in_branch: Slot,
-    /// Projection to the gate: (inner, width); the second half of `in_proj`.
-    pub(crate) in_gate: Slot,
+    /// Projection to the scan's branch and to the gate: (2 inner, width).
+    pub(crate) in_proj: Slot,
     /// Convolution: (inner, 1, taps).
     pub(crate) conv_weight: Slot,
     /// Its bias: (inner).
@@ -87,6 +79,19 @@ pub(crate) struct BlockSlots {
     pub(crate) d: Slot,
     /// Projection back to the residual stream: (width, inner).
     pub(crate) out_proj: Slot,
+}
+
+impl BlockSlots {
+    /// Projection to the scan's branch: (inner, width).
+    pub(crate) fn in_branch(&self) -> Slot {
+        Slot { len: self.in_proj.len / 2, ..self.in_proj }
+    }
+
+    /// Projection to the gate: (inner, width).
+    pub(crate) fn in_gate(&self) -> Slot {
+        let len = self.in_proj.len / 2;
+        Slot { start: self.in_proj.start + len, len }
+    }
 }
 
 /// All tensors of a model, in their order.
@@ -136,12 +141,10 @@ impl Builder {
         let out = Start::Uniform(1.0 / ((inner * dims.layers) as f64).sqrt());
         let one = Start::Constant(1.0);
         let norm = self.add(format!("layers.{index}.norm.weight"), &[width], false, one);
-        let both = self.add(mixer("in_proj.weight"), &[2 * inner, width], true, fan(width));
-        let half = both.len / 2;
+        let in_proj = self.add(mixer("in_proj.weight"), &[2 * inner, width], true, fan(width));
         BlockSlots {
             norm,
-            in_branch: Slot { start: both.start, len: half },
-            in_gate: Slot { start: both.start + half, len: half },
+            in_proj,
             conv_weight: self.add(mixer("conv1d.weight"), &[inner, 1, taps], true, fan(taps)),
             conv_bias: self.add(mixer("conv1d.bias"), &[inner], false, fan(taps)),
             x_proj: self.add(mixer("x_proj.weight"), &[dims.projected(), inner], true, fan(inner)),

@@ -2,7 +2,7 @@
 
 use mambafleet_backend::{BackendError, Batch, Model, NamedTensors, OptimizerConfig, Trainer};
 use mambafleet_kernels::Real;
-use mambafleet_kernels::adamw::{self, Settings};
+use mambafleet_kernels::adamw::{self, Moments, Settings};
 
 use crate::network::{Backward, Forward, Network};
 use crate::predictor::predict;
@@ -45,7 +45,7 @@ impl<T: Real> Learner<T> {
     ) -> Result<Self, BackendError> {
         check_optimizer(config)?;
         let team = Team::new(threads, || Worker {
-            forward: Forward::new(&network.dims, true),
+            forward: Forward::new(network.isa, &network.dims, true),
             backward: Backward::new(&network),
             loss: 0.0,
         })?;
@@ -57,8 +57,9 @@ impl<T: Real> Learner<T> {
     /// The batch's mean loss; leaves its gradient in `self.grad`.
     pub(crate) fn gradient(&mut self, batch: &Batch) -> Result<f64, BackendError> {
         let Self { network, team, grad, .. } = self;
-        let dims = &network.dims;
-        check_batch(batch, dims.window(), dims.targets)?;
+        check_batch(batch, network.dims.window(), network.dims.targets)?;
+        network.refresh();
+        let (network, dims) = (&*network, &network.dims);
         let elements = (batch.samples * dims.outputs) as f64;
         let scale = T::of(1.0 / elements);
         grad.fill(T::ZERO);
@@ -72,7 +73,7 @@ impl<T: Real> Learner<T> {
             });
             for worker in workers {
                 loss += worker.loss;
-                for (sum, part) in grad.iter_mut().zip(&worker.backward.weights) {
+                for (sum, part) in grad.iter_mut().zip(worker.backward.weights.iter()) {
                     *sum += *part;
                 }
             }
@@ -89,13 +90,9 @@ impl<T: Real> Learner<T> {
             let decay = if parameter.decays { weight_decay } else { 0.0 };
             let step = settings.step(self.steps, learning_rate, decay, scale);
             let slot = parameter.slot;
-            adamw::update(
-                &step,
-                slot.of_mut(&mut network.weights),
-                slot.of(grad),
-                slot.of_mut(first),
-                slot.of_mut(second),
-            );
+            let moments = Moments { first: slot.of_mut(first), second: slot.of_mut(second) };
+            let weights = slot.of_mut(&mut network.weights);
+            adamw::update(network.isa, &step, weights, slot.of(grad), moments);
         }
     }
 }
@@ -110,11 +107,13 @@ impl<T: Real> Worker<T> {
             self.forward.run(network, window);
             self.loss += self.backward.run(network, &self.forward, targets, scale);
         }
+        self.backward.finish(network);
     }
 }
 
 impl<T: Real> Model for Learner<T> {
     fn predict(&mut self, inputs: &[f32]) -> Result<Vec<f32>, BackendError> {
+        self.network.refresh();
         predict(&self.network, &mut self.team, |worker| &mut worker.forward, inputs)
     }
 
@@ -130,7 +129,7 @@ impl<T: Real> Trainer for Learner<T> {
             return Err(BackendError::Config(message));
         }
         let loss = self.gradient(batch)?;
-        let norm = self.grad.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt();
+        let norm = adamw::sum_of_squares(&self.grad).sqrt();
         let step = self.steps + 1;
         for (what, value) in [("the loss", loss), ("the gradient's norm", norm)] {
             if !value.is_finite() {

@@ -30,6 +30,7 @@ mod tests;
 
 use mambafleet_backend::{Backend, BackendError, Model, ModelConfig, NamedTensors};
 use mambafleet_backend::{OptimizerConfig, Trainer};
+use mambafleet_kernels::Isa;
 
 use crate::learner::Learner;
 use crate::network::Network;
@@ -45,7 +46,7 @@ impl Backend for NativeBackend {
     }
 
     fn version(&self) -> &'static str {
-        "native-1"
+        "native-2"
     }
 
     fn create(
@@ -55,9 +56,7 @@ impl Backend for NativeBackend {
         seed: u64,
         threads: usize,
     ) -> Result<Box<dyn Trainer>, BackendError> {
-        let mut network = Network::<f32>::new(config)?;
-        init::fill(&network.layout, &network.dims, seed, &mut network.weights);
-        Ok(Box::new(Learner::new(network, optimizer, threads)?))
+        Self::create_on(isa()?, config, optimizer, seed, threads)
     }
 
     fn load(
@@ -66,8 +65,31 @@ impl Backend for NativeBackend {
         tensors: &NamedTensors,
         threads: usize,
     ) -> Result<Box<dyn Model>, BackendError> {
-        let mut network = Network::<f32>::new(config)?;
+        let mut network = Network::<f32>::new(isa()?, config)?;
         network.set_tensors(tensors)?;
         Ok(Box::new(Predictor::new(network, threads)?))
     }
+}
+
+impl NativeBackend {
+    /// [`Backend::create`] on a certain instruction set, whatever `MAMBAFLEET_ISA` says.
+    ///
+    /// # Errors
+    /// As [`Backend::create`].
+    pub fn create_on(
+        isa: Isa,
+        config: &ModelConfig,
+        optimizer: &OptimizerConfig,
+        seed: u64,
+        threads: usize,
+    ) -> Result<Box<dyn Trainer>, BackendError> {
+        let mut network = Network::<f32>::new(isa, config)?;
+        init::fill(&network.layout, &network.dims, seed, &mut network.weights);
+        Ok(Box::new(Learner::new(network, optimizer, threads)?))
+    }
+}
+
+/// The instruction set that this process uses.
+fn isa() -> Result<Isa, BackendError> {
+    Isa::current().map_err(|unknown| BackendError::Config(unknown.to_string()))
 }

@@ -5,8 +5,9 @@ mod pass;
 pub(crate) use pass::{Backward, Forward};
 
 use mambafleet_backend::{BackendError, ModelConfig, NamedTensors, Tensor};
-use mambafleet_kernels::Real;
+use mambafleet_kernels::{Isa, Real};
 
+use crate::block::{Block, Tables};
 use crate::criterion::Criterion;
 use crate::dims::Dims;
 use crate::layout::Layout;
@@ -14,6 +15,8 @@ use crate::layout::Layout;
 /// A model: sizes, objective and weights.
 #[derive(Debug)]
 pub(crate) struct Network<T> {
+    /// The instruction set to compute with.
+    pub(crate) isa: Isa,
     /// Its sizes.
     pub(crate) dims: Dims,
     /// Where each tensor lies.
@@ -22,15 +25,38 @@ pub(crate) struct Network<T> {
     pub(crate) criterion: Criterion<T>,
     /// All weights.
     pub(crate) weights: Vec<T>,
+    /// Some of the blocks' weights in another order.
+    pub(crate) tables: Vec<Tables<T>>,
 }
 
 impl<T: Real> Network<T> {
     /// A model with all weights zero.
-    pub(crate) fn new(config: &ModelConfig) -> Result<Self, BackendError> {
+    pub(crate) fn new(isa: Isa, config: &ModelConfig) -> Result<Self, BackendError> {
         let dims = Dims::new(config)?;
         let layout = Layout::new(&dims);
         let weights = vec![T::ZERO; layout.len];
-        Ok(Self { dims, criterion: Criterion::new(&config.objective), layout, weights })
+        let tables = (0..dims.layers).map(|_| Tables::new(isa, &dims)).collect();
+        let criterion = Criterion::new(&config.objective);
+        Ok(Self { isa, dims, criterion, layout, weights, tables })
+    }
+
+    /// Brings the tables up to date with the weights, which passes rely on.
+    pub(crate) fn refresh(&mut self) {
+        for (tables, slots) in self.tables.iter_mut().zip(&self.layout.blocks) {
+            tables.set(&self.dims, slots, &self.weights);
+        }
+    }
+
+    /// The block with this index.
+    pub(crate) fn block(&self, index: usize) -> Block<'_, T> {
+        Block {
+            isa: self.isa,
+            dims: &self.dims,
+            slots: &self.layout.blocks[index],
+            weights: &self.weights,
+            tables: &self.tables[index],
+            last: index + 1 == self.dims.layers,
+        }
     }
 
     /// All weights by name.

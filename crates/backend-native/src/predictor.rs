@@ -15,8 +15,9 @@ pub(crate) struct Predictor<T> {
 
 impl<T: Real> Predictor<T> {
     /// A predictor that works on `threads` threads.
-    pub(crate) fn new(network: Network<T>, threads: usize) -> Result<Self, BackendError> {
-        let team = Team::new(threads, || Forward::new(&network.dims, false))?;
+    pub(crate) fn new(mut network: Network<T>, threads: usize) -> Result<Self, BackendError> {
+        network.refresh();
+        let team = Team::new(threads, || Forward::new(network.isa, &network.dims, false))?;
         Ok(Self { network, team })
     }
 }

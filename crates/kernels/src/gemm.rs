@@ -51,6 +51,13 @@ impl Shape {
         Self { rows, cols, row_stride: stride, col_stride: 1 }
     }
 
+    /// Where row `index` lies.
+    #[inline(always)]
+    fn row(&self, index: usize) -> std::ops::Range<usize> {
+        assert!(index < self.rows && self.col_stride == 1, "no row {index}");
+        index * self.row_stride..index * self.row_stride + self.cols
+    }
+
     fn transposed(self) -> Self {
         Self {
             rows: self.cols,
@@ -96,6 +103,29 @@ impl<T, D: Deref<Target = [T]>> Mat<D> {
     #[must_use]
     pub fn t(self) -> Self {
         Self { data: self.data, shape: self.shape.transposed() }
+    }
+}
+
+impl<T> MatRef<'_, T> {
+    /// Row `index` of a matrix that has not been transposed.
+    ///
+    /// # Panics
+    /// When there is no such row, or the matrix has been transposed.
+    #[inline(always)]
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[T] {
+        &self.data[self.shape.row(index)]
+    }
+}
+
+impl<T> MatMut<'_, T> {
+    /// Row `index` of a matrix that has not been transposed.
+    ///
+    /// # Panics
+    /// When there is no such row, or the matrix has been transposed.
+    #[inline(always)]
+    pub fn row_mut(&mut self, index: usize) -> &mut [T] {
+        &mut self.data[self.shape.row(index)]
     }
 }
 

@@ -8,23 +8,30 @@
 //! Buffers belong to the caller and nothing here allocates in a hot path. A slice of the wrong
 //! length is a fault of the calling program and panics.
 //!
-//! - [`gemm`]: matrix products, the only unsafe code;
+//! The instruction set is an argument, an [`Isa`]; an algorithm is written once, over vectors of
+//! any width.
+//!
+//! - [`gemm`]: matrix products;
 //! - [`norm`], [`conv`], [`activation`], [`scan`]: the parts of a block;
 //! - [`quantile`], [`loss`], [`adamw`]: what a forecaster is trained with;
 //! - [`oracle`]: naive versions of the same, which tests compare with.
 
 pub mod activation;
 pub mod adamw;
+mod buffer;
 pub mod conv;
 pub mod gemm;
-mod lanes;
+pub mod isa;
 pub mod loss;
 pub mod norm;
 pub mod oracle;
 mod poly;
 pub mod quantile;
 mod real;
+pub mod roofline;
 pub mod scan;
+mod simd;
 
-pub use lanes::{LANES, Lanes};
+pub use buffer::Buffer;
+pub use isa::Isa;
 pub use real::Real;

@@ -3,7 +3,7 @@
 //! are returned. Gradients are written, not added.
 
 use crate::Real;
-use crate::scan::{Inputs, Sizes};
+use crate::scan::Sizes;
 
 /// The product of `a` (m, k) and `b` (k, n), where `a(i, p)` and `b(p, j)` give the elements.
 pub fn matmul<T: Real>(
@@ -59,7 +59,7 @@ pub fn rms_norm_backward<T: Real>(x: &[T], gain: &[T], dy: &[T]) -> (Vec<T>, Vec
     (dx, dgain)
 }
 
-/// [`crate::conv::forward`].
+/// The convolution of [`crate::conv::forward`], before its SiLU; the weight is (channels, taps).
 pub fn conv<T: Real>(x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
     let channels = bias.len();
     let taps = weight.len() / channels;
@@ -76,7 +76,7 @@ pub fn conv<T: Real>(x: &[T], weight: &[T], bias: &[T]) -> Vec<T> {
     y
 }
 
-/// Gradients of `x`, of the weight and of the bias.
+/// Gradients of [`conv`]: of `x`, of the weight and of the bias.
 pub fn conv_backward<T: Real>(
     x: &[T],
     weight: &[T],
@@ -116,8 +116,25 @@ pub fn quantiles<T: Real>(raw: &[T], anchor: usize) -> Vec<T> {
     (0..raw.len()).map(element).collect()
 }
 
+/// What a scan reads, each part apart.
+#[derive(Debug, Clone, Copy)]
+pub struct ScanInputs<'a, T> {
+    /// Input: (length, channels).
+    pub u: &'a [T],
+    /// Step sizes, positive: (length, channels).
+    pub dt: &'a [T],
+    /// Input weights: (length, states).
+    pub b: &'a [T],
+    /// Output weights: (length, states).
+    pub c: &'a [T],
+    /// Logarithm of the negative decay rates: (channels, states).
+    pub a_log: &'a [T],
+    /// Weights of the direct path: (channels).
+    pub d: &'a [T],
+}
+
 /// All states of a scan, (length + 1, channels, states): zeros first, then those after each step.
-pub fn scan_states<T: Real>(sizes: Sizes, inputs: &Inputs<'_, T>) -> Vec<T> {
+pub fn scan_states<T: Real>(sizes: Sizes, inputs: &ScanInputs<'_, T>) -> Vec<T> {
     let Sizes { length, channels, states } = sizes;
     let mut h = vec![T::ZERO; (length + 1) * channels * states];
     for t in 0..length {
@@ -135,7 +152,7 @@ pub fn scan_states<T: Real>(sizes: Sizes, inputs: &Inputs<'_, T>) -> Vec<T> {
 }
 
 /// [`crate::scan::forward`].
-pub fn scan<T: Real>(sizes: Sizes, inputs: &Inputs<'_, T>) -> Vec<T> {
+pub fn scan<T: Real>(sizes: Sizes, inputs: &ScanInputs<'_, T>) -> Vec<T> {
     let Sizes { length, channels, states } = sizes;
     let h = scan_states(sizes, inputs);
     let mut y = vec![T::ZERO; length * channels];
@@ -151,7 +168,7 @@ pub fn scan<T: Real>(sizes: Sizes, inputs: &Inputs<'_, T>) -> Vec<T> {
     y
 }
 
-/// Gradients of a scan, in the shapes of [`Inputs`].
+/// Gradients of a scan, in the shapes of [`ScanInputs`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScanGrads<T> {
     /// Of the input.
@@ -169,7 +186,7 @@ pub struct ScanGrads<T> {
 }
 
 /// Gradients of [`scan`], with every state at hand.
-pub fn scan_backward<T: Real>(sizes: Sizes, inputs: &Inputs<'_, T>, dy: &[T]) -> ScanGrads<T> {
+pub fn scan_backward<T: Real>(sizes: Sizes, inputs: &ScanInputs<'_, T>, dy: &[T]) -> ScanGrads<T> {
     let Sizes { length, channels, states } = sizes;
     let h = scan_states(sizes, inputs);
     let zeros = |like: &[T]| vec![T::ZERO; like.len()];

@@ -5,6 +5,7 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
 use crate::gemm::Multiply;
 use crate::poly;
+use crate::simd::{Dispatch, Portable};
 
 /// A floating-point type that kernels compute in: `f32` or `f64`.
 pub trait Real:
@@ -20,6 +21,7 @@ pub trait Real:
     + AddAssign
     + SubAssign
     + Multiply
+    + Dispatch
     + Send
     + Sync
     + 'static
@@ -32,8 +34,8 @@ pub trait Real:
     /// far below anything that matters, far above the denormal numbers, which cost a hundred
     /// times the cycles of normal ones.
     const TINY: Self;
-    /// Natural logarithm of [`Real::TINY`], about.
-    const LN_TINY: Self;
+    /// Binary logarithm of [`Real::TINY`], about.
+    const DECAY_MIN: Self;
 
     /// The nearest number of this type.
     fn of(value: f64) -> Self;
@@ -50,6 +52,9 @@ pub trait Real:
     /// `e` to this power. For `f32` within 2 units in the last place and limited to the range
     /// -87.33 to 88.37, outside of which it stays at the value of the nearer end.
     fn exp(self) -> Self;
+    /// `2` to this power, which is not above zero. Powers below [`Real::DECAY_MIN`] count as that,
+    /// so that products with the result do not become denormal.
+    fn decay(self) -> Self;
     /// `ln(1 + self)` for `self` in 0 to 1.
     fn ln_1p(self) -> Self;
 
@@ -70,7 +75,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-24;
-    const LN_TINY: Self = -55.0;
+    const DECAY_MIN: Self = poly::DECAY_MIN;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -98,11 +103,15 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        poly::exp(self)
+        poly::exp(Portable::<f32, 1>::NEW, [self])[0]
+    }
+    #[inline(always)]
+    fn decay(self) -> Self {
+        poly::decay::<_, false>(Portable::<f32, 1>::NEW, [self], [1.0])[0]
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        poly::ln_1p(self)
+        poly::ln_1p(Portable::<f32, 1>::NEW, [self])[0]
     }
 }
 
@@ -110,7 +119,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
     const TINY: Self = 1e-150;
-    const LN_TINY: Self = -345.0;
+    const DECAY_MIN: Self = -498.0;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -139,6 +148,10 @@ impl Real for f64 {
     #[inline(always)]
     fn exp(self) -> Self {
         f64::exp(self)
+    }
+    #[inline(always)]
+    fn decay(self) -> Self {
+        f64::exp2(if self < Self::DECAY_MIN { Self::DECAY_MIN } else { self })
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {

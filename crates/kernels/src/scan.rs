@@ -7,22 +7,26 @@
 //! y_t[d]    = sum over n of C_t[n] h_t[d, n] + D[d] u_t[d]
 //! ```
 //!
-//! Channels are taken in tiles of [`LANES`] and each tile goes through all of time before the
-//! next, so that its states stay in the first-level cache; the innermost loop runs over the
-//! tile's channels, which need no sum across lanes for `y`. Channels missing in the last tile are
-//! zeros that nothing reads.
+//! Channels lie in the lanes, so that `y` needs no sum across lanes and any number of states fits.
+//! They are taken in tiles of two vectors, whose states stay in the first-level cache. Channels
+//! missing in the last tile are zeros that nothing reads.
 //!
-//! The forward pass keeps the states of every [`CHUNK`]-th step only; the backward pass computes
-//! the others again, chunk by chunk.
+//! The forward pass keeps the states before every [`CHUNK`]-th step only; the backward pass
+//! computes the others again, chunk by chunk. Where only the output of the last step is wanted,
+//! as in a model's last layer, [`last`] needs neither.
 
 mod backward;
 mod forward;
+pub mod last;
+mod rates;
 
 pub use backward::{Grads, Scratch, backward};
-pub use forward::{checkpoints_len, forward};
+pub use forward::{States, forward};
+pub use rates::{Rates, RatesGrad};
 
-use crate::Real;
-use crate::lanes::{LANES, Lanes, load};
+use crate::gemm::MatRef;
+use crate::simd::{Pair, Simd};
+use crate::{Isa, Real};
 
 /// Steps from one kept state to the next.
 pub const CHUNK: usize = 8;
@@ -38,101 +42,102 @@ pub struct Sizes {
     pub states: usize,
 }
 
-/// What a scan reads.
+/// What a scan reads, apart from A.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a, T> {
     /// Input: (length, channels).
     pub u: &'a [T],
     /// Step sizes, positive: (length, channels).
     pub dt: &'a [T],
-    /// Input weights: (length, states).
-    pub b: &'a [T],
-    /// Output weights: (length, states).
-    pub c: &'a [T],
-    /// Logarithm of the negative decay rates: (channels, states).
-    pub a_log: &'a [T],
+    /// B and C side by side: (length, 2 states).
+    pub bc: MatRef<'a, T>,
     /// Weights of the direct path: (channels).
     pub d: &'a [T],
 }
 
 impl Sizes {
+    /// Channels of a tile.
+    fn width<T: Real>(isa: Isa) -> usize {
+        2 * T::lanes(isa)
+    }
+
     /// Tiles that cover the channels.
-    fn tiles(self) -> usize {
-        self.channels.div_ceil(LANES)
+    fn tiles<T: Real>(self, isa: Isa) -> usize {
+        self.channels.div_ceil(Self::width::<T>(isa))
+    }
+
+    /// Elements that hold one number per channel of each tile.
+    fn per_channel<T: Real>(self, isa: Isa) -> usize {
+        self.tiles::<T>(isa) * Self::width::<T>(isa)
     }
 
     /// Panics unless the inputs have these sizes.
     fn check<T>(self, inputs: &Inputs<'_, T>) {
         let Self { length, channels, states } = self;
         assert!(inputs.u.len() == length * channels && inputs.dt.len() == inputs.u.len());
-        assert!(inputs.b.len() == length * states && inputs.c.len() == inputs.b.len());
-        assert!(inputs.a_log.len() == channels * states && inputs.d.len() == channels);
+        assert!(inputs.bc.rows() == length && inputs.bc.cols() == 2 * states);
+        assert!(inputs.d.len() == channels && length > 0 && channels > 0 && states > 0);
     }
 }
 
-/// The channels of one tile, and the inputs as that tile sees them.
+impl<T> Inputs<'_, T> {
+    /// B and C at step `t`.
+    #[inline(always)]
+    fn b_and_c(&self, t: usize) -> (&[T], &[T]) {
+        let row = self.bc.row(t);
+        row.split_at(row.len() / 2)
+    }
+}
+
+/// The channels of one tile.
 #[derive(Clone, Copy)]
-struct Tile<'a, T> {
-    inputs: &'a Inputs<'a, T>,
-    sizes: Sizes,
+struct Tile<S> {
+    s: S,
+    channels: usize,
     first: usize,
     end: usize,
 }
 
-impl<'a, T: Real> Tile<'a, T> {
-    fn new(inputs: &'a Inputs<'a, T>, sizes: Sizes, index: usize) -> Self {
-        let first = index * LANES;
-        Self { inputs, sizes, first, end: sizes.channels.min(first + LANES) }
-    }
-
-    /// The positions of this tile's channels at step `t` of a (length, channels) slice.
+impl<S: Simd> Tile<S> {
     #[inline(always)]
-    fn at(&self, t: usize) -> std::ops::Range<usize> {
-        t * self.sizes.channels + self.first..t * self.sizes.channels + self.end
+    fn new(s: S, channels: usize, index: usize) -> Self {
+        let first = index * 2 * S::LANES;
+        Self { s, channels, first, end: channels.min(first + 2 * S::LANES) }
     }
 
+    /// This tile's part of row `t` of a (rows, channels) slice.
     #[inline(always)]
-    fn u(&self, t: usize) -> Lanes<T> {
-        load(&self.inputs.u[self.at(t)])
-    }
-
-    #[inline(always)]
-    fn dt(&self, t: usize) -> Lanes<T> {
-        load(&self.inputs.dt[self.at(t)])
-    }
-
-    #[inline(always)]
-    fn b(&self, t: usize) -> &'a [T] {
-        &self.inputs.b[t * self.sizes.states..][..self.sizes.states]
-    }
-
-    #[inline(always)]
-    fn c(&self, t: usize) -> &'a [T] {
-        &self.inputs.c[t * self.sizes.states..][..self.sizes.states]
-    }
-
-    #[inline(always)]
-    fn d(&self) -> Lanes<T> {
-        load(&self.inputs.d[self.first..self.end])
-    }
-
-    /// Writes A of this tile to `a` (states). Lanes without a channel have zero.
-    fn decay_rates(&self, a: &mut [Lanes<T>]) {
-        let states = self.sizes.states;
-        let rows = &self.inputs.a_log[self.first * states..self.end * states];
-        for (n, group) in a.iter_mut().enumerate() {
-            *group = [T::ZERO; LANES];
-            for (lane, row) in group.iter_mut().zip(rows.chunks_exact(states)) {
-                *lane = -row[n].exp();
-            }
+    fn load(&self, from: &[S::Element], t: usize) -> Pair<S> {
+        let part = &from[t * self.channels + self.first..t * self.channels + self.end];
+        if part.len() == 2 * S::LANES {
+            return [self.s.load(part), self.s.load(&part[S::LANES..])];
         }
+        let (head, tail) = part.split_at(part.len().min(S::LANES));
+        [self.s.load_part(head), self.s.load_part(tail)]
+    }
+
+    /// Writes this tile's part of row `t` of a (rows, channels) slice.
+    #[inline(always)]
+    fn store(&self, pair: Pair<S>, to: &mut [S::Element], t: usize) {
+        let part = &mut to[t * self.channels + self.first..t * self.channels + self.end];
+        if part.len() == 2 * S::LANES {
+            self.s.store(pair[0], part);
+            return self.s.store(pair[1], &mut part[S::LANES..]);
+        }
+        let (head, tail) = part.split_at_mut(part.len().min(S::LANES));
+        self.s.store_part(pair[0], head);
+        self.s.store_part(pair[1], tail);
     }
 }
 
-/// The factor `e^x` by which a state decays, for `x = dt A`. It stays at a small positive number
-/// where the state has decayed beyond notice, so that products with it do not become denormal.
+/// `f` of both vectors.
 #[inline(always)]
-fn decay<T: Real>(x: T) -> T {
-    let x = if x < T::LN_TINY { T::LN_TINY } else { x };
-    x.exp()
+fn both<V>(f: impl Fn(usize) -> V) -> [V; 2] {
+    [f(0), f(1)]
+}
+
+/// The product of two pairs.
+#[inline(always)]
+fn product<S: Simd>(s: S, a: Pair<S>, b: Pair<S>) -> Pair<S> {
+    both(|k| s.mul(a[k], b[k]))
 }

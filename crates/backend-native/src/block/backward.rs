@@ -1,10 +1,10 @@
 //! The block's gradients.
 
 use mambafleet_kernels::gemm::{MatMut, MatRef, Target};
-use mambafleet_kernels::scan::{self, Grads, Scratch};
-use mambafleet_kernels::{Real, activation, conv, norm};
+use mambafleet_kernels::scan::{self, RatesGrad, Scratch};
+use mambafleet_kernels::{Buffer, Isa, Real, activation, conv, norm};
 
-use super::{Saved, ScanInputs};
+use super::{Block, Saved, States, Tables};
 use crate::dims::Dims;
 use crate::layout::BlockSlots;
 use crate::linear;
@@ -13,120 +13,201 @@ use crate::linear;
 #[derive(Debug)]
 pub(crate) struct BlockGrads<T> {
     /// Of the gated output, then of the scan's output: (length, inner).
-    y: Vec<T>,
-    /// Of the gate: (length, inner).
-    z: Vec<T>,
-    /// Of what the scan reads.
-    scan: ScanInputs<T>,
+    y: Buffer<T>,
+    /// Of the branch before the convolution, and of the gate: (length, 2 inner).
+    both: Buffer<T>,
+    /// Of the scan's input: (length, inner).
+    u: Buffer<T>,
+    /// Of the step sizes: (length, inner).
+    dt: Buffer<T>,
     /// Of `x_proj`'s output: (length, rank + 2 states).
-    projected: Vec<T>,
-    /// Of the branch before the convolution: (length, inner).
-    branch: Vec<T>,
+    projected: Buffer<T>,
     /// Of the normalised input: (length, width).
-    normed: Vec<T>,
+    normed: Buffer<T>,
     /// The scan's own room.
     scratch: Scratch<T>,
 }
 
+/// Gradients of a block's [`Tables`], summed over the sequences of a group.
+#[derive(Debug)]
+pub(crate) struct TablesGrad<T> {
+    conv: Buffer<T>,
+    rates: RatesGrad<T>,
+}
+
 impl<T: Real> BlockGrads<T> {
     /// Room for blocks of these sizes.
-    pub(crate) fn new(dims: &Dims) -> Self {
-        let room = |columns: usize| vec![T::ZERO; dims.length * columns];
+    pub(crate) fn new(isa: Isa, dims: &Dims) -> Self {
+        let room = |columns: usize| Buffer::zeros(dims.length * columns);
         Self {
             y: room(dims.inner),
-            z: room(dims.inner),
-            scan: ScanInputs::new(dims),
+            both: room(2 * dims.inner),
+            u: room(dims.inner),
+            dt: room(dims.inner),
             projected: room(dims.projected()),
-            branch: room(dims.inner),
             normed: room(dims.width),
-            scratch: Scratch::new(dims.scan()),
+            scratch: Scratch::new(isa, dims.scan()),
         }
     }
 }
 
+impl<T: Real> TablesGrad<T> {
+    /// Zeros.
+    pub(crate) fn new(tables: &Tables<T>) -> Self {
+        let conv = Buffer::zeros(tables.conv.len());
+        Self { conv, rates: RatesGrad::new(&tables.rates) }
+    }
+
+    /// Adds the sums to the gradients of the weights, and starts again from zero.
+    pub(crate) fn drain(
+        &mut self,
+        dims: &Dims,
+        slots: &BlockSlots,
+        tables: &Tables<T>,
+        dweights: &mut [T],
+    ) {
+        self.rates.drain(&tables.rates, slots.a_log.of_mut(dweights));
+        let rows = slots.conv_weight.of_mut(dweights).chunks_exact_mut(dims.taps);
+        for (channel, taps) in rows.enumerate() {
+            for (tap, grad) in taps.iter_mut().enumerate() {
+                *grad += self.conv[tap * dims.inner + channel];
+            }
+        }
+        self.conv.fill(T::ZERO);
+    }
+}
+
 /// Turns `dstream` (length, width) from the gradient of the stream after the block into that
-/// before it, and adds the gradients of the weights to `dweights`.
+/// before it, and adds the gradients of the weights to `dweights` and `dtables`. After the last
+/// block only the last time step has a gradient.
 pub(crate) fn backward<T: Real>(
-    dims: &Dims,
-    slots: &BlockSlots,
-    weights: &[T],
+    block: &Block<'_, T>,
     saved: &Saved<T>,
     dstream: &mut [T],
     dweights: &mut [T],
+    dtables: &mut TablesGrad<T>,
     grads: &mut BlockGrads<T>,
 ) {
-    let Dims { length, width, inner, .. } = *dims;
+    let Block { isa, slots, weights, .. } = *block;
     let (s, g) = (saved, grads);
-    let doutput = MatRef::new(dstream, length, width);
-    let gated = MatRef::new(&s.gated, length, inner);
-    linear::add_weight(doutput, gated, slots.out_proj.of_mut(dweights));
-    let dgated = MatMut::new(&mut g.y, length, inner);
-    linear::back(Target::Replace, doutput, slots.out_proj.of(weights), dgated);
-    activation::gate_backward(&s.y, &s.z, &mut g.y, &mut g.z);
-    scan_backward(dims, slots, weights, s, dweights, g);
-    select_backward(dims, slots, weights, s, dweights, g);
-    activation::silu_backward(&s.conv, &mut g.scan.u);
-    let (dweight, dbias) = slots.conv_weight.and_mut(slots.conv_bias, dweights);
-    let weight = slots.conv_weight.of(weights);
-    conv::backward(&s.branch, weight, &g.scan.u, &mut g.branch, dweight, dbias);
-    let normed = MatRef::new(&s.normed, length, width);
-    let halves =
-        [(slots.in_branch, &g.branch, Target::Replace), (slots.in_gate, &g.z, Target::Add)];
-    for (slot, grad, target) in halves {
-        let grad = MatRef::new(grad, length, inner);
-        linear::add_weight(grad, normed, slot.of_mut(dweights));
-        let dnormed = MatMut::new(&mut g.normed, length, width);
-        linear::back(target, grad, slot.of(weights), dnormed);
-    }
+    output_backward(block, s, dstream, dweights, g);
+    scan_backward(block, s, dweights, dtables, g);
+    select_backward(block, s, dweights, g);
+    let Dims { length, inner, .. } = *block.dims;
+    let targets = conv::Grads {
+        x: MatMut::strided(&mut *g.both, length, inner, 2 * inner),
+        weight: &mut dtables.conv,
+        bias: slots.conv_bias.of_mut(dweights),
+    };
+    conv::backward(isa, &block.conv_inputs(&s.both), &s.u, &s.u_logistic, &mut g.u, targets);
+    project_backward(block, s, dweights, g);
     let (gain, dgain) = (slots.norm.of(weights), slots.norm.of_mut(dweights));
-    norm::backward(&s.x, gain, &s.inv_rms, &g.normed, dstream, dgain);
+    let inputs = norm::Inputs { x: &s.x, gain, inv_rms: &s.inv_rms, dy: &g.normed };
+    norm::backward(isa, &inputs, dstream, dgain);
+}
+
+/// From the stream to the scan's output and to the gate.
+fn output_backward<T: Real>(
+    block: &Block<'_, T>,
+    saved: &Saved<T>,
+    dstream: &[T],
+    dweights: &mut [T],
+    grads: &mut BlockGrads<T>,
+) {
+    let Block { isa, slots, weights, .. } = *block;
+    let Dims { length, width, inner, .. } = *block.dims;
+    let (first, s) = (block.first(), saved);
+    let rows = length - first;
+    let doutput = MatRef::new(&dstream[first * width..], rows, width);
+    let gated = MatRef::new(&*s.gated, rows, inner);
+    linear::add_weight(doutput, gated, slots.out_proj.of_mut(dweights));
+    let dy = &mut grads.y[..rows * inner];
+    let dgated = MatMut::new(&mut *dy, rows, inner);
+    linear::back(Target::Replace, doutput, slots.out_proj.of(weights), dgated);
+    let from = first * 2 * inner + inner;
+    let dz = MatMut::strided(&mut grads.both[from..], rows, inner, 2 * inner);
+    activation::gate_backward(isa, &s.y, block.gate(&s.both), &s.z_logistic, dy, dz);
 }
 
 /// Gradients of what the scan reads, from that of its output.
 fn scan_backward<T: Real>(
-    dims: &Dims,
-    slots: &BlockSlots,
-    weights: &[T],
+    block: &Block<'_, T>,
     saved: &Saved<T>,
     dweights: &mut [T],
+    dtables: &mut TablesGrad<T>,
     grads: &mut BlockGrads<T>,
 ) {
-    let (a_log, d) = slots.a_log.and_mut(slots.d, dweights);
-    let ScanInputs { u, dt, b, c } = &mut grads.scan;
-    let mut targets = Grads { u, dt, b, c, a_log, d };
-    let inputs = saved.scan.with(slots, weights);
-    let states = saved.states.as_deref().unwrap_or_default();
-    scan::backward(dims.scan(), &inputs, states, &grads.y, &mut targets, &mut grads.scratch);
+    let Dims { length, states, rank, .. } = *block.dims;
+    let columns = block.dims.projected();
+    let inputs = block.scan_inputs(&saved.u, &saved.dt, &saved.projected);
+    let dbc = MatMut::strided(&mut grads.projected[rank..], length, 2 * states, columns);
+    let targets = scan::Grads {
+        u: &mut grads.u,
+        dt: &mut grads.dt,
+        bc: dbc,
+        rates: &mut dtables.rates,
+        d: block.slots.d.of_mut(dweights),
+    };
+    let (sizes, rates) = (block.dims.scan(), &block.tables.rates);
+    let (dy, scratch) = (&grads.y[..saved.y.len()], &mut grads.scratch);
+    match &saved.states {
+        States::All(states) => {
+            scan::backward(sizes, &inputs, rates, states, dy, targets, scratch);
+        }
+        States::Last(state) => {
+            scan::last::backward(sizes, &inputs, rates, state, dy, targets, scratch);
+        }
+    }
 }
 
 /// Adds to the gradient of the scan's input what it gets through step sizes, B and C.
 fn select_backward<T: Real>(
-    dims: &Dims,
-    slots: &BlockSlots,
-    weights: &[T],
+    block: &Block<'_, T>,
     saved: &Saved<T>,
     dweights: &mut [T],
     grads: &mut BlockGrads<T>,
 ) {
-    let Dims { length, inner, states, rank, .. } = *dims;
-    let columns = dims.projected();
+    let Block { isa, slots, weights, .. } = *block;
+    let Dims { length, inner, rank, .. } = *block.dims;
+    let columns = block.dims.projected();
     let g = grads;
-    activation::softplus_backward(&saved.dt_raw, &mut g.scan.dt);
-    linear::add_bias(&g.scan.dt, slots.dt_bias.of_mut(dweights));
-    let ddt = MatRef::new(&g.scan.dt, length, inner);
-    let low_rank = MatRef::strided(&saved.projected, length, rank, columns);
+    let dbias = slots.dt_bias.of_mut(dweights);
+    activation::softplus_backward(isa, &saved.dt_slope, &mut g.dt, dbias);
+    let ddt = MatRef::new(&*g.dt, length, inner);
+    let low_rank = MatRef::strided(&*saved.projected, length, rank, columns);
     linear::add_weight(ddt, low_rank, slots.dt_weight.of_mut(dweights));
-    let dlow_rank = MatMut::strided(&mut g.projected, length, rank, columns);
+    let dlow_rank = MatMut::strided(&mut *g.projected, length, rank, columns);
     linear::back(Target::Replace, ddt, slots.dt_weight.of(weights), dlow_rank);
-    let rows = g.projected.chunks_exact_mut(columns);
-    let parts = g.scan.b.chunks_exact(states).zip(g.scan.c.chunks_exact(states));
-    for (row, (b, c)) in rows.zip(parts) {
-        row[rank..rank + states].copy_from_slice(b);
-        row[rank + states..].copy_from_slice(c);
-    }
-    let dprojected = MatRef::new(&g.projected, length, columns);
-    let u = MatRef::new(&saved.scan.u, length, inner);
+    let dprojected = MatRef::new(&*g.projected, length, columns);
+    let u = MatRef::new(&*saved.u, length, inner);
     linear::add_weight(dprojected, u, slots.x_proj.of_mut(dweights));
-    let du = MatMut::new(&mut g.scan.u, length, inner);
+    let du = MatMut::new(&mut *g.u, length, inner);
     linear::back(Target::Add, dprojected, slots.x_proj.of(weights), du);
+}
+
+/// From the branch and the gate to the normalised input.
+fn project_backward<T: Real>(
+    block: &Block<'_, T>,
+    saved: &Saved<T>,
+    dweights: &mut [T],
+    grads: &mut BlockGrads<T>,
+) {
+    let Block { slots, weights, .. } = *block;
+    let Dims { length, width, inner, .. } = *block.dims;
+    let normed = MatRef::new(&*saved.normed, length, width);
+    let dnormed = MatMut::new(&mut *grads.normed, length, width);
+    if !block.last {
+        let dboth = MatRef::new(&*grads.both, length, 2 * inner);
+        linear::add_weight(dboth, normed, slots.in_proj.of_mut(dweights));
+        return linear::back(Target::Replace, dboth, slots.in_proj.of(weights), dnormed);
+    }
+    let dbranch = MatRef::strided(&*grads.both, length, inner, 2 * inner);
+    linear::add_weight(dbranch, normed, slots.in_branch().of_mut(dweights));
+    linear::back(Target::Replace, dbranch, slots.in_branch().of(weights), dnormed);
+    let dgate = MatRef::new(&grads.both[(2 * length - 1) * inner..], 1, inner);
+    let at = (length - 1) * width;
+    let normed = MatRef::new(&saved.normed[at..], 1, width);
+    linear::add_weight(dgate, normed, slots.in_gate().of_mut(dweights));
+    let dnormed = MatMut::new(&mut grads.normed[at..], 1, width);
+    linear::back(Target::Add, dgate, slots.in_gate().of(weights), dnormed);
 }

@@ -4,7 +4,8 @@
 use mambafleet_backend::{Backend, ModelConfig, NamedTensors, Objective};
 use mambafleet_backend_native::NativeBackend;
 use mambafleet_kernels::oracle;
-use mambafleet_kernels::scan::{Inputs, Sizes};
+use mambafleet_kernels::oracle::ScanInputs;
+use mambafleet_kernels::scan::Sizes;
 
 use crate::common::{Numbers, perturbed, plain_config, quantile_config, trainer};
 
@@ -54,7 +55,7 @@ fn mixer(config: &ModelConfig, tensors: &NamedTensors, layer: usize, x: &[f64]) 
     let projected = linear(&u, &get("x_proj.weight"), inner);
     let low_rank = columns(&projected, wide, 0, rank);
     let dt = with_bias(linear(&low_rank, &get("dt_proj.weight"), rank), &get("dt_proj.bias"));
-    let inputs = Inputs {
+    let inputs = ScanInputs {
         u: &u,
         dt: &dt.into_iter().map(|x| (1.0 + x.exp()).ln()).collect::<Vec<_>>(),
         b: &columns(&projected, wide, rank, rank + states),

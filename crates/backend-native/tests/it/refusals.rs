@@ -130,3 +130,20 @@ fn tensors_that_do_not_fit_are_refused_and_nothing_is_loaded() {
         assert_eq!(trainer.tensors().unwrap(), good);
     }
 }
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_refused_by_name() {
+    const ALONE: &str = "MAMBAFLEET_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        let message = refusal(&plain_config());
+        assert!(message.contains("\"mmx\"") && message.contains("portable"), "{message}");
+        return;
+    }
+    // The choice is made once in a process: this test runs itself in another.
+    let name = "refusals::an_instruction_set_that_is_not_there_is_refused_by_name";
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .envs([(ALONE, "1"), ("MAMBAFLEET_ISA", "mmx")])
+        .status();
+    assert!(status.unwrap().success());
+}

@@ -1,59 +1,73 @@
 //! The scan's gradients.
 
-use super::{CHUNK, Inputs, Sizes, Tile, checkpoints_len, decay};
-use crate::Real;
-use crate::lanes::{LANES, Lanes, add_product, load, store, store_added, total};
+use super::{CHUNK, Inputs, Rates, RatesGrad, Sizes, States, Tile, both, product};
+use crate::gemm::MatMut;
+use crate::simd::{Kernel, Pair, Simd};
+use crate::{Buffer, Isa, Real};
 
-/// Where a scan's gradients go, in the shapes of [`Inputs`].
+/// Where a scan's gradients go.
 #[derive(Debug)]
 pub struct Grads<'a, T> {
-    /// Of the input; written.
+    /// Of the input: (length, channels); written.
     pub u: &'a mut [T],
-    /// Of the step sizes; written.
+    /// Of the step sizes: (length, channels); written.
     pub dt: &'a mut [T],
-    /// Of the input weights; written.
-    pub b: &'a mut [T],
-    /// Of the output weights; written.
-    pub c: &'a mut [T],
-    /// Of `A_log`; added to.
-    pub a_log: &'a mut [T],
-    /// Of the direct path's weights; added to.
+    /// Of B and C side by side: (length, 2 states); written.
+    pub bc: MatMut<'a, T>,
+    /// Of A; added to.
+    pub rates: &'a mut RatesGrad<T>,
+    /// Of the direct path's weights: (channels); added to.
     pub d: &'a mut [T],
 }
 
-/// Room that [`backward`] works in.
+/// Room that the backward pass works in. A tile's part of what has one vector per channel is a
+/// pair.
 #[derive(Debug, Clone)]
 pub struct Scratch<T> {
-    /// A of a tile: (states).
-    rates: Vec<Lanes<T>>,
-    /// Gradient of A: (states).
-    rates_grad: Vec<Lanes<T>>,
-    /// Gradient of the states after the current step: (states).
-    adjoint: Vec<Lanes<T>>,
-    /// States before and after each step of a chunk: (CHUNK + 1, states).
-    states: Vec<Lanes<T>>,
-    /// Decay factors of each step of a chunk: (CHUNK, states).
-    decays: Vec<Lanes<T>>,
-    /// Gradients of B and of C before they are summed over the lanes: (length, states) each.
-    b: Vec<Lanes<T>>,
-    c: Vec<Lanes<T>>,
+    /// Gradient of the states after the current step: (tiles, states).
+    pub(super) adjoint: Buffer<T>,
+    /// States before and after each step of a tile's chunk: (CHUNK + 1, states).
+    states: Buffer<T>,
+    /// Decay factors of each step of a tile's chunk: (CHUNK, states).
+    decays: Buffer<T>,
+    /// Gradients of B and of C before they are summed over the lanes: (CHUNK, states), in the
+    /// lanes of a single vector.
+    pub(super) b: Buffer<T>,
+    c: Buffer<T>,
+    /// Gradient of D: (tiles).
+    d: Buffer<T>,
+    /// For [`super::last`]: time from each step to the last, and the gradients of `dt` before
+    /// they are summed over time.
+    pub(super) rest: Buffer<T>,
+    pub(super) through: Buffer<T>,
 }
 
 impl<T: Real> Scratch<T> {
     /// Room for scans of these sizes.
     #[must_use]
-    pub fn new(sizes: Sizes) -> Self {
-        let room = |count: usize| vec![[T::ZERO; LANES]; count];
+    pub fn new(isa: Isa, sizes: Sizes) -> Self {
         let Sizes { length, states, .. } = sizes;
+        let (width, all) = (Sizes::width::<T>(isa), sizes.per_channel::<T>(isa));
         Self {
-            rates: room(states),
-            rates_grad: room(states),
-            adjoint: room(states),
-            states: room((CHUNK + 1) * states),
-            decays: room(CHUNK * states),
-            b: room(length * states),
-            c: room(length * states),
+            adjoint: Buffer::zeros(all * states),
+            states: Buffer::zeros((CHUNK + 1) * states * width),
+            decays: Buffer::zeros(CHUNK * states * width),
+            b: Buffer::zeros(CHUNK * states * width),
+            c: Buffer::zeros(CHUNK * states * width),
+            d: Buffer::zeros(all),
+            rest: Buffer::zeros(all),
+            through: Buffer::zeros(length * all),
         }
+    }
+}
+
+impl<T: Real> Grads<'_, T> {
+    /// Panics unless the gradients have these sizes.
+    pub(super) fn check(&self, sizes: Sizes, rates: &Rates<T>) {
+        let Sizes { length, channels, states } = sizes;
+        assert!(self.u.len() == length * channels && self.dt.len() == self.u.len());
+        assert!(self.bc.rows() == length && self.bc.cols() == 2 * states);
+        assert!(self.rates.values.len() == rates.values.len() && self.d.len() == channels);
     }
 }
 
@@ -61,125 +75,205 @@ impl<T: Real> Scratch<T> {
 /// states it kept.
 ///
 /// # Panics
-/// When a length does not fit, or `scratch` was made for other sizes.
+/// When a length does not fit, or `states` or `scratch` was made for something else.
 pub fn backward<T: Real>(
     sizes: Sizes,
     inputs: &Inputs<'_, T>,
-    checkpoints: &[Lanes<T>],
+    rates: &Rates<T>,
+    states: &States<T>,
     dy: &[T],
-    grads: &mut Grads<'_, T>,
+    mut grads: Grads<'_, T>,
     scratch: &mut Scratch<T>,
 ) {
     sizes.check(inputs);
-    assert!(dy.len() == inputs.u.len() && checkpoints.len() == checkpoints_len(sizes));
-    assert!(grads.u.len() == dy.len() && grads.dt.len() == dy.len());
-    assert!(grads.b.len() == inputs.b.len() && grads.c.len() == inputs.c.len());
-    assert!(grads.a_log.len() == inputs.a_log.len() && grads.d.len() == inputs.d.len());
-    assert!(scratch.rates.len() == sizes.states && scratch.b.len() == inputs.b.len());
-    scratch.b.fill([T::ZERO; LANES]);
-    scratch.c.fill([T::ZERO; LANES]);
-    let chunks = sizes.length.div_ceil(CHUNK);
-    for index in 0..sizes.tiles() {
-        let tile = Tile::new(inputs, sizes, index);
-        tile.decay_rates(&mut scratch.rates);
-        scratch.rates_grad.fill([T::ZERO; LANES]);
-        scratch.adjoint.fill([T::ZERO; LANES]);
-        let mut d_grad = [T::ZERO; LANES];
-        for chunk in (0..chunks).rev() {
-            let start = chunk * CHUNK;
-            let end = sizes.length.min(start + CHUNK);
-            let kept = &checkpoints[(index * chunks + chunk) * sizes.states..][..sizes.states];
-            recompute(&tile, start..end, kept, scratch);
-            for t in (start..end).rev() {
-                let dy = load(&dy[tile.at(t)]);
-                add_product(&mut d_grad, dy, tile.u(t));
-                let (du, ddt) = step(&tile, t, &dy, scratch);
-                store(&mut grads.u[tile.at(t)], du);
-                store(&mut grads.dt[tile.at(t)], ddt);
-            }
-        }
-        store_added(&mut grads.d[tile.first..tile.end], d_grad);
-        add_rates(&tile, grads.a_log, scratch);
-    }
-    for (grad, lanes) in grads.b.iter_mut().zip(&scratch.b) {
-        *grad = total(*lanes);
-    }
-    for (grad, lanes) in grads.c.iter_mut().zip(&scratch.c) {
-        *grad = total(*lanes);
-    }
+    rates.check(sizes);
+    grads.check(sizes, rates);
+    assert_eq!(dy.len(), inputs.u.len());
+    assert_eq!(states.kept.len(), sizes.length.div_ceil(CHUNK) * rates.values.len());
+    assert_eq!(scratch.adjoint.len(), rates.values.len());
+    let kept = &states.kept;
+    T::dispatch(rates.isa, Backward { sizes, inputs, rates, kept, dy, grads: &mut grads, scratch });
 }
 
-/// Fills in the states and decay factors of a chunk, from the states before it.
-fn recompute<T: Real>(
-    tile: &Tile<'_, T>,
-    steps: std::ops::Range<usize>,
-    kept: &[Lanes<T>],
-    scratch: &mut Scratch<T>,
-) {
-    let count = kept.len();
-    scratch.states[..count].copy_from_slice(kept);
-    for (k, t) in steps.enumerate() {
-        let (u, dt) = (tile.u(t), tile.dt(t));
-        let drive: Lanes<T> = std::array::from_fn(|i| dt[i] * u[i]);
-        let (past, next) = scratch.states[k * count..(k + 2) * count].split_at_mut(count);
-        let decays = scratch.decays[k * count..(k + 1) * count].iter_mut();
-        let moves = past.iter().zip(next).zip(decays);
-        for (((past, next), slot), (a, b)) in moves.zip(scratch.rates.iter().zip(tile.b(t))) {
-            for i in 0..LANES {
-                let factor = decay(dt[i] * a[i]);
-                slot[i] = factor;
-                next[i] = factor * past[i] + drive[i] * *b;
+struct Backward<'a, 'b, T> {
+    sizes: Sizes,
+    inputs: &'a Inputs<'a, T>,
+    rates: &'a Rates<T>,
+    kept: &'a [T],
+    dy: &'a [T],
+    grads: &'a mut Grads<'b, T>,
+    scratch: &'a mut Scratch<T>,
+}
+
+impl<T: Real> Kernel<T> for Backward<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<Element = T>>(mut self, s: S) {
+        let Sizes { length, channels, states } = self.sizes;
+        self.scratch.adjoint.fill(T::ZERO);
+        self.scratch.d.fill(T::ZERO);
+        for start in (0..length).step_by(CHUNK).rev() {
+            let end = length.min(start + CHUNK);
+            self.scratch.b.fill(T::ZERO);
+            self.scratch.c.fill(T::ZERO);
+            for index in 0..self.rates.values.len() / (2 * S::LANES * states) {
+                self.tile(s, index, start..end);
             }
+            for t in start..end {
+                let row = self.grads.bc.row_mut(t);
+                let (b, c) = row.split_at_mut(states);
+                let at = (t - start) * states;
+                add_up(s, &self.scratch.b, at, b);
+                add_up(s, &self.scratch.c, at, c);
+            }
+        }
+        for (grad, sum) in self.grads.d[..channels].iter_mut().zip(self.scratch.d.iter()) {
+            *grad += *sum;
         }
     }
 }
 
-/// Takes the adjoint one step back. Returns the gradients of `u` and of `dt` at that step.
+/// Sums over the lanes of the vectors from the `first` on.
 #[inline(always)]
-fn step<T: Real>(
-    tile: &Tile<'_, T>,
-    t: usize,
-    dy: &Lanes<T>,
-    scratch: &mut Scratch<T>,
-) -> (Lanes<T>, Lanes<T>) {
-    let count = tile.sizes.states;
-    let (u, dt, d) = (tile.u(t), tile.dt(t), tile.d());
-    let drive: Lanes<T> = std::array::from_fn(|i| dt[i] * u[i]);
-    let (past, next) = scratch.states[t % CHUNK * count..][..2 * count].split_at(count);
-    let decays = &scratch.decays[t % CHUNK * count..][..count];
-    let (b, c) = (tile.b(t), tile.c(t));
-    let b_grads = &mut scratch.b[t * count..][..count];
-    let c_grads = &mut scratch.c[t * count..][..count];
-    let rates = &scratch.rates[..count];
-    let rates_grad = &mut scratch.rates_grad[..count];
-    let adjoint = &mut scratch.adjoint[..count];
-    // Gradients of dt * u and of dt through the decay.
-    let (mut d_drive, mut d_dt) = ([T::ZERO; LANES], [T::ZERO; LANES]);
-    for n in 0..count {
-        for i in 0..LANES {
-            let g = adjoint[n][i] + c[n] * dy[i];
-            c_grads[n][i] += dy[i] * next[n][i];
-            b_grads[n][i] += g * drive[i];
-            d_drive[i] += g * b[n];
-            let carried = (g * decays[n][i]).flushed();
-            adjoint[n][i] = carried;
-            let through_decay = carried * past[n][i];
-            d_dt[i] += through_decay * rates[n][i];
-            rates_grad[n][i] += through_decay * dt[i];
-        }
+pub(super) fn add_up<S: Simd>(s: S, from: &[S::Element], first: usize, to: &mut [S::Element]) {
+    let vectors = from[first * S::LANES..].chunks_exact(S::LANES);
+    for (sum, vector) in to.iter_mut().zip(vectors) {
+        *sum = s.total(s.load(vector));
     }
-    let du = std::array::from_fn(|i| d[i] * dy[i] + d_drive[i] * dt[i]);
-    let ddt = std::array::from_fn(|i| d_dt[i] + d_drive[i] * u[i]);
-    (du, ddt)
 }
 
-/// Adds a tile's gradient of A to that of `A_log`: their ratio is A itself.
-fn add_rates<T: Real>(tile: &Tile<'_, T>, grad: &mut [T], scratch: &Scratch<T>) {
-    let states = tile.sizes.states;
-    let rows = grad[tile.first * states..tile.end * states].chunks_exact_mut(states);
-    for (lane, row) in rows.enumerate() {
-        for (n, grad) in row.iter_mut().enumerate() {
-            *grad += scratch.rates_grad[n][lane] * scratch.rates[n][lane];
+/// What the steps of a tile share.
+struct Chunk<'a, S: Simd> {
+    s: S,
+    rates: &'a [Pair<S>],
+    rates_grad: &'a mut [Pair<S>],
+    adjoint: &'a mut [Pair<S>],
+}
+
+impl<T: Real> Backward<'_, '_, T> {
+    /// Takes a tile's adjoint through a chunk.
+    #[inline(always)]
+    fn tile<S: Simd<Element = T>>(&mut self, s: S, index: usize, steps: std::ops::Range<usize>) {
+        let Sizes { channels, states, .. } = self.sizes;
+        let tile = Tile::new(s, channels, index);
+        let of_tile = index * states..(index + 1) * states;
+        let rates = &s.pairs(&self.rates.values)[of_tile.clone()];
+        let all = self.rates.values.len() / (2 * S::LANES);
+        let kept = &s.pairs(self.kept)[steps.start / CHUNK * all..][of_tile.clone()];
+        let (h, decays) =
+            (s.pairs_mut(&mut self.scratch.states), s.pairs_mut(&mut self.scratch.decays));
+        h[..states].copy_from_slice(kept);
+        for (at, t) in steps.clone().enumerate() {
+            let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
+            let (past, next) = h[at * states..][..2 * states].split_at_mut(states);
+            let decays = &mut decays[at * states..][..states];
+            let (b, _) = self.inputs.b_and_c(t);
+            let drive = product(s, dt, u);
+            if self.rates.bounded(s, index, dt) {
+                recompute::<_, true>(s, dt, drive, b, rates, past, next, decays);
+            } else {
+                recompute::<_, false>(s, dt, drive, b, rates, past, next, decays);
+            }
         }
+        let rates_grad = &mut s.pairs_mut(&mut self.grads.rates.values)[of_tile.clone()];
+        let adjoint = &mut s.pairs_mut(&mut self.scratch.adjoint)[of_tile];
+        let mut chunk = Chunk { s, rates, rates_grad, adjoint };
+        let d = tile.load(self.inputs.d, 0);
+        let d_grad = &mut s.pairs_mut(&mut self.scratch.d)[index];
+        for (at, t) in steps.enumerate().rev() {
+            let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
+            let dy = tile.load(self.dy, t);
+            let lanes = at * states * S::LANES..(at + 1) * states * S::LANES;
+            let step = Step {
+                dt,
+                dy,
+                drive: product(s, dt, u),
+                past: &h[at * states..][..states],
+                next: &h[(at + 1) * states..][..states],
+                decays: &decays[at * states..][..states],
+                weights: self.inputs.b_and_c(t),
+                b_grads: &mut self.scratch.b[lanes.clone()],
+                c_grads: &mut self.scratch.c[lanes],
+            };
+            let (d_drive, d_dt) = chunk.back(step);
+            *d_grad = both(|k| s.mul_add(dy[k], u[k], d_grad[k]));
+            let du = both(|k| s.mul_add(d_drive[k], dt[k], s.mul(d[k], dy[k])));
+            let ln_2 = s.splat(T::of(std::f64::consts::LN_2));
+            let ddt = both(|k| s.mul_add(d_drive[k], u[k], s.mul(d_dt[k], ln_2)));
+            tile.store(du, self.grads.u, t);
+            tile.store(ddt, self.grads.dt, t);
+        }
+    }
+}
+
+/// Fills in the states after a step, and the decay factors of that step.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "each is a stream of the innermost loop")]
+fn recompute<S: Simd, const BOUNDED: bool>(
+    s: S,
+    dt: Pair<S>,
+    drive: Pair<S>,
+    b: &[S::Element],
+    rates: &[Pair<S>],
+    past: &[Pair<S>],
+    next: &mut [Pair<S>],
+    decays: &mut [Pair<S>],
+) {
+    let moves = past.iter().zip(next).zip(decays.iter_mut());
+    for (((past, next), slot), (a, b)) in moves.zip(rates.iter().zip(b)) {
+        let b = s.splat(*b);
+        for k in 0..2 {
+            let decay = s.decay::<BOUNDED>(dt[k], a[k]);
+            slot[k] = decay;
+            next[k] = s.mul_add(decay, past[k], s.mul(drive[k], b));
+        }
+    }
+}
+
+/// One step of a tile.
+struct Step<'a, S: Simd> {
+    dt: Pair<S>,
+    dy: Pair<S>,
+    drive: Pair<S>,
+    past: &'a [Pair<S>],
+    next: &'a [Pair<S>],
+    decays: &'a [Pair<S>],
+    weights: (&'a [S::Element], &'a [S::Element]),
+    b_grads: &'a mut [S::Element],
+    c_grads: &'a mut [S::Element],
+}
+
+impl<S: Simd> Chunk<'_, S> {
+    /// Takes the adjoint one step back. Returns the gradients of `dt * u`, and of `dt` through the
+    /// decay in units of ln 2.
+    #[inline(always)]
+    fn back(&mut self, step: Step<'_, S>) -> (Pair<S>, Pair<S>) {
+        let s = self.s;
+        let (mut d_drive, mut d_dt) = (both(|_| s.zero()), both(|_| s.zero()));
+        let states = step.past.iter().zip(step.next).zip(step.decays);
+        let shared = self.adjoint.iter_mut().zip(self.rates).zip(self.rates_grad.iter_mut());
+        let lanes = step.b_grads.chunks_exact_mut(S::LANES);
+        let lanes = lanes.zip(step.c_grads.chunks_exact_mut(S::LANES));
+        let weights = step.weights.0.iter().zip(step.weights.1);
+        for (((states, shared), lanes), (b, c)) in states.zip(shared).zip(lanes).zip(weights) {
+            let (((past, next), decay), ((adjoint, rate), rate_grad)) = (states, shared);
+            let (b, c) = (s.splat(*b), s.splat(*c));
+            let (mut b_sum, mut c_sum) = (s.load(lanes.0), s.load(lanes.1));
+            for k in 0..2 {
+                let g = s.mul_add(c, step.dy[k], adjoint[k]);
+                c_sum = s.mul_add(step.dy[k], next[k], c_sum);
+                b_sum = s.mul_add(g, step.drive[k], b_sum);
+                d_drive[k] = s.mul_add(g, b, d_drive[k]);
+                let carried = s.flushed(s.mul(g, decay[k]));
+                adjoint[k] = carried;
+                let through = s.mul(carried, past[k]);
+                d_dt[k] = s.mul_add(through, rate[k], d_dt[k]);
+                rate_grad[k] = s.mul_add(through, step.dt[k], rate_grad[k]);
+            }
+            s.store(b_sum, lanes.0);
+            s.store(c_sum, lanes.1);
+        }
+        (d_drive, d_dt)
     }
 }

@@ -1,6 +1,47 @@
-use mambafleet_kernels::adamw::{Settings, update};
+use mambafleet_kernels::adamw::{Moments, Settings, Step, sum_of_squares};
+use mambafleet_kernels::{Isa, Real, adamw};
+
+use crate::common::{Numbers, distance};
 
 const SETTINGS: Settings = Settings { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+
+fn update<T: Real>(step: &Step<T>, weights: &mut [T], grad: &[T], m: &mut [T], v: &mut [T]) {
+    adamw::update(Isa::PORTABLE, step, weights, grad, Moments { first: m, second: v });
+}
+
+#[test]
+fn every_instruction_set_takes_the_same_step() {
+    let mut numbers = Numbers::new(5);
+    for len in [1, 3, 8, 15, 16, 17, 40, 131] {
+        let start = numbers.fill::<f64>(len, -1.0, 1.0);
+        let gradients = [numbers.fill::<f64>(len, -1.0, 1.0), numbers.fill(len, -1e-3, 1e-3)];
+        let narrow = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<_>>();
+        let (mut weights, mut m, mut v) = (start.clone(), vec![0.0; len], vec![0.0; len]);
+        for (t, grad) in (1..).zip(&gradients) {
+            update(&SETTINGS.step(t, 1e-2, 0.1, 0.5), &mut weights, grad, &mut m, &mut v);
+        }
+        for isa in Isa::available() {
+            let (mut got, mut first, mut second) = (narrow(&start), vec![0.0; len], vec![0.0; len]);
+            for (t, grad) in (1..).zip(&gradients) {
+                let moments = Moments { first: &mut first, second: &mut second };
+                let step = SETTINGS.step(t, 1e-2, 0.1, 0.5);
+                adamw::update(isa, &step, &mut got, &narrow(grad), moments);
+            }
+            assert!(distance(&got, &narrow(&weights)) < 1e-6, "{isa} {len}");
+            assert!(distance(&first, &narrow(&m)) < 1e-6, "{isa} {len}");
+        }
+    }
+}
+
+#[test]
+fn squares_are_summed_in_double_precision() {
+    // Their sum exceeds single precision; and one that is not a number shows.
+    let huge = [1e30_f32; 19];
+    assert!((sum_of_squares(&huge) / 19e60 - 1.0).abs() < 1e-6);
+    assert_eq!(sum_of_squares(&[3.0_f64, 4.0]), 25.0);
+    assert!(sum_of_squares(&[1.0, f32::NAN, 2.0]).is_nan());
+    assert_eq!(sum_of_squares::<f32>(&[]), 0.0);
+}
 
 #[test]
 fn three_steps_follow_the_published_algorithm() {
