@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod common;
+mod parity;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
