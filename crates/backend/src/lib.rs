@@ -24,6 +24,9 @@ pub trait Backend: Send + Sync {
     /// The name users write in `train.backend`.
     fn name(&self) -> &'static str;
 
+    /// What it is, in one line for people.
+    fn description(&self) -> &'static str;
+
     /// Version of the arithmetic. It is part of a generation's fingerprint, so it must change
     /// when the same inputs would give other weights.
     fn version(&self) -> &'static str;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod common;
+#[cfg(test)]
 mod parity;
 #[cfg(test)]
 mod reference;

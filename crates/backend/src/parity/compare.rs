@@ -53,7 +53,7 @@ impl fmt::Display for Quantity {
 }
 
 /// One comparison.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Check {
     /// What was compared.
     pub quantity: Quantity,

@@ -57,6 +57,10 @@ impl Backend for Naive {
         "naive"
     }
 
+    fn description(&self) -> &'static str {
+        "the model written down naively"
+    }
+
     fn version(&self) -> &'static str {
         "naive-1"
     }
@@ -148,12 +152,12 @@ impl NaiveModel {
             let (b, c) = if self.is(Mutation::SwapsBAndC) { (c, b) } else { (b, c) };
             let channel = |i: usize| {
                 let dt = dt[i].softplus();
-                for n in 0..states {
+                for (n, b) in b.iter().enumerate() {
                     let at = i * states + n;
                     let ignored = self.is(Mutation::IgnoresALog);
                     let rate =
                         if ignored { Dual::constant(n as f64 + 1.0) } else { a_log[at].exp() };
-                    h[at] = (-(dt * rate)).exp() * h[at] + dt * b[n] * u[i];
+                    h[at] = (-(dt * rate)).exp() * h[at] + dt * *b * u[i];
                 }
                 let read = (0..states).map(|n| c[n] * h[i * states + n]).sum::<Dual>();
                 let y = if self.is(Mutation::DropsScan) { Dual::default() } else { read };
