@@ -78,3 +78,8 @@ proof:
 # What saving, locking and reading cost: criterion's figures, then a table.
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}
+
+# A training step in mambafleet, PyTorch and JAX, one thread each, in turns; installs what it needs into
+# target/peers. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
+bench-peers *ARGS:
+    bash tests/peers/run {{ ARGS }}
