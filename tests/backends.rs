@@ -54,7 +54,7 @@ fn what_cannot_be_checked_is_named() {
     sandbox.write("notes.txt", b"no tensors");
     let other = sandbox.run("backends check notes.txt").expect(2).stderr;
     assert!(other.contains("notes.txt is no safetensors file: "), "{other}");
-    let unknown = sandbox.run(&format!("backends check {good} --backend nativ")).expect(2).stderr;
-    assert!(unknown.contains("no backend is called \"nativ\""), "{unknown}");
+    let unknown = sandbox.run(&format!("backends check {good} --backend torch")).expect(2).stderr;
+    assert!(unknown.contains("no backend is called \"torch\""), "{unknown}");
     sandbox.run("backends check").expect(2);
 }
