@@ -79,7 +79,12 @@ proof:
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}
 
+# The PyTorch examples: parity files as PyTorch makes them now, forecasts as the native backend's;
+# installs PyTorch (some gigabytes) into target/pytorch.
+test-pytorch:
+    bash tests/pytorch/run
+
 # A training step in mambafleet, PyTorch and JAX, one thread each, in turns; installs what it needs into
-# target/peers. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
+# target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
 bench-peers *ARGS:
     bash tests/peers/run {{ ARGS }}
