@@ -97,3 +97,13 @@ bench-kernels *ARGS:
 # criterion's figures out.
 bench-step *ARGS="nothing":
     cargo bench --package mambafleet-backend-native --bench step --locked -- {{ ARGS }}
+
+# The PyTorch examples: parity files as PyTorch makes them now, forecasts as the native backend's;
+# installs PyTorch (some gigabytes) into target/pytorch.
+test-pytorch:
+    bash tests/pytorch/run
+
+# A training step in mambafleet, PyTorch and JAX, one thread each, in turns; installs what it needs into
+# target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
+bench-peers *ARGS:
+    bash tests/peers/run {{ ARGS }}

@@ -12,6 +12,8 @@ fn help() {
         let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
         insta::assert_snapshot!(format!("help-{command}"), help);
     }
+    let help = sandbox.run("backends check --help").expect(0).stdout;
+    insta::assert_snapshot!("help-backends-check", help);
 }
 
 #[test]

@@ -9,12 +9,14 @@
     reason = "a test ends by panicking, and says on standard output what it skips"
 )]
 
+mod backends;
 mod configuration;
 mod contention;
 mod data;
 mod faults;
 mod golden;
 mod python;
+mod pytorch;
 mod store;
 mod stress;
 mod support;

@@ -37,7 +37,7 @@ pub(crate) struct Parameter {
     pub(crate) shape: Vec<usize>,
     /// Where it lies.
     pub(crate) slot: Slot,
-    /// Whether weight decay applies.
+    /// Whether it is the weight of a linear or convolution layer, which decays by default.
     pub(crate) decays: bool,
     /// How it starts.
     pub(crate) start: Start,

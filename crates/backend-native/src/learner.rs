@@ -1,6 +1,7 @@
 //! Training by AdamW.
 
-use mambafleet_backend::{BackendError, Batch, Model, NamedTensors, OptimizerConfig, Trainer};
+use mambafleet_backend::{BackendError, Batch, Decay, Model, NamedTensors};
+use mambafleet_backend::{OptimizerConfig, Trainer};
 use mambafleet_kernels::Real;
 use mambafleet_kernels::adamw::{self, Moments, Settings};
 
@@ -87,7 +88,8 @@ impl<T: Real> Learner<T> {
         let OptimizerConfig { beta1, beta2, epsilon, weight_decay, .. } = *config;
         let settings = Settings { beta1, beta2, epsilon };
         for parameter in &network.layout.parameters {
-            let decay = if parameter.decays { weight_decay } else { 0.0 };
+            let decays = parameter.decays || config.decay == Decay::All;
+            let decay = if decays { weight_decay } else { 0.0 };
             let step = settings.step(self.steps, learning_rate, decay, scale);
             let slot = parameter.slot;
             let moments = Moments { first: slot.of_mut(first), second: slot.of_mut(second) };
@@ -142,6 +144,11 @@ impl<T: Real> Trainer for Learner<T> {
         Ok(loss)
     }
 
+    fn gradients(&mut self, batch: &Batch) -> Result<(f64, NamedTensors), BackendError> {
+        let loss = self.gradient(batch)?;
+        Ok((loss, self.network.named(&self.grad)))
+    }
+
     fn restore(&mut self, tensors: &NamedTensors) -> Result<(), BackendError> {
         self.network.set_tensors(tensors)
     }
@@ -174,7 +181,7 @@ fn check_optimizer(config: &OptimizerConfig) -> Result<(), BackendError> {
         ("beta1", config.beta1, rate(config.beta1)),
         ("beta2", config.beta2, rate(config.beta2)),
         ("epsilon", config.epsilon, positive(config.epsilon)),
-        ("grad_clip", config.grad_clip, positive(config.grad_clip)),
+        ("grad_clip", config.grad_clip, config.grad_clip > 0.0),
         (
             "weight_decay",
             config.weight_decay,

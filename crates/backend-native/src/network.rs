@@ -61,9 +61,14 @@ impl<T: Real> Network<T> {
 
     /// All weights by name.
     pub(crate) fn tensors(&self) -> NamedTensors {
+        self.named(&self.weights)
+    }
+
+    /// Weights, or one value for each of them such as its gradient, by name.
+    pub(crate) fn named(&self, values: &[T]) -> NamedTensors {
         let mut tensors = NamedTensors::default();
         for parameter in &self.layout.parameters {
-            let data = parameter.slot.of(&self.weights).iter().map(|w| w.to_f32()).collect();
+            let data = parameter.slot.of(values).iter().map(|w| w.to_f32()).collect();
             tensors.insert(&*parameter.name, Tensor { shape: parameter.shape.clone(), data });
         }
         tensors

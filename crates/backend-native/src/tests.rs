@@ -1,7 +1,9 @@
 //! The whole model: its gradient against central differences in double precision, and a recorded
 //! course of training in both precisions.
 
-use mambafleet_backend::{Batch, ModelConfig, Objective, OptimizerConfig, Trainer};
+mod parity;
+
+use mambafleet_backend::{Batch, Decay, ModelConfig, Objective, OptimizerConfig, Trainer};
 use mambafleet_kernels::{Isa, Real};
 use mambafleet_protocol::ModelSpec;
 use rand_chacha::ChaCha8Rng;
@@ -21,8 +23,14 @@ fn quantiles() -> Objective {
     Objective::Pinball { horizons: 2, levels: vec![0.1, 0.3, 0.5, 0.9] }
 }
 
-const OPTIMIZER: OptimizerConfig =
-    OptimizerConfig { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, grad_clip: 1.0 };
+const OPTIMIZER: OptimizerConfig = OptimizerConfig {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weight_decay: 0.01,
+    decay: Decay::Matrices,
+    grad_clip: 1.0,
+};
 
 /// Numbers even over `low` to `high`.
 struct Numbers(ChaCha8Rng);

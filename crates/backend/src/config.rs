@@ -53,11 +53,24 @@ pub struct OptimizerConfig {
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub epsilon: f64,
-    /// Decoupled weight decay, applied to the weights of linear and convolution layers and not
-    /// to biases, gains, `A_log` and `D`.
+    /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Largest global L2 norm of the gradient.
+    /// What decays.
+    #[serde(default)]
+    pub decay: Decay,
+    /// Largest global L2 norm of the gradient; infinite for none.
     pub grad_clip: f64,
+}
+
+/// Which tensors weight decay applies to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// The weights of linear and convolution layers, and not biases, gains, `A_log` and `D`.
+    #[default]
+    Matrices,
+    /// Every tensor.
+    All,
 }
 
 impl ModelConfig {
@@ -101,6 +114,7 @@ impl From<&TrainSpec> for OptimizerConfig {
             beta2: 0.999,
             epsilon: 1e-8,
             weight_decay: train.weight_decay,
+            decay: Decay::Matrices,
             grad_clip: train.grad_clip,
         }
     }

@@ -7,12 +7,15 @@
 //! - [`Backend`] creates a [`Trainer`] from a seed, or loads a [`Model`] from tensors;
 //! - a [`Model`] predicts and hands out its tensors;
 //! - a [`Trainer`] is a model that also takes optimiser steps.
+//!
+//! [`parity`] replays on any backend what a reference implementation has computed.
 
 mod config;
+pub mod parity;
 mod registry;
 mod tensor;
 
-pub use config::{ModelConfig, Objective, OptimizerConfig};
+pub use config::{Decay, ModelConfig, Objective, OptimizerConfig};
 pub use registry::{Registry, UnknownBackend};
 pub use tensor::{NamedTensors, Tensor};
 
@@ -20,6 +23,9 @@ pub use tensor::{NamedTensors, Tensor};
 pub trait Backend: Send + Sync {
     /// The name users write in `train.backend`.
     fn name(&self) -> &'static str;
+
+    /// What it is, in one line for people.
+    fn description(&self) -> &'static str;
 
     /// Version of the arithmetic. It is part of a generation's fingerprint, so it must change
     /// when the same inputs would give other weights.
@@ -77,6 +83,16 @@ pub trait Trainer: Model {
     /// as before the step), [`BackendError::Shape`] when the batch does not fit the model.
     fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError>;
 
+    /// The batch's mean loss and its gradient by every tensor, before any clipping. Nothing is
+    /// changed. For checks alone: a backend may leave it out.
+    ///
+    /// # Errors
+    /// [`BackendError::Unsupported`] where it is left out, [`BackendError::Shape`] when the batch
+    /// does not fit the model.
+    fn gradients(&mut self, _batch: &Batch) -> Result<(f64, NamedTensors), BackendError> {
+        Err(BackendError::Unsupported { what: "gradients" })
+    }
+
     /// Replaces all weights, as after early stopping. The optimiser's state is kept.
     ///
     /// # Errors
@@ -128,6 +144,12 @@ pub enum BackendError {
         value: f64,
         /// The step, from 1.
         step: u64,
+    },
+    /// The backend does not do this.
+    #[error("this backend gives no {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
     },
     /// Anything else, such as a lost device.
     #[error("{0}")]

@@ -30,14 +30,14 @@ impl Registry {
     /// # Errors
     /// [`UnknownBackend`] lists the names there are.
     pub fn get(&self, name: &str) -> Result<&dyn Backend, UnknownBackend> {
-        self.0.iter().map(AsRef::as_ref).find(|b| b.name() == name).ok_or_else(|| UnknownBackend {
+        self.iter().find(|b| b.name() == name).ok_or_else(|| UnknownBackend {
             name: name.to_owned(),
-            known: self.names().collect::<Vec<_>>().join(", "),
+            known: self.iter().map(Backend::name).collect::<Vec<_>>().join(", "),
         })
     }
 
-    /// The names of all backends, in the order in which they were added.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|backend| backend.name())
+    /// All backends, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Backend> {
+        self.0.iter().map(AsRef::as_ref)
     }
 }

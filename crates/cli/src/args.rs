@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
+mod backends;
 mod store;
 
+pub(crate) use backends::CheckArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),
+    /// List the backends that this program has, or check one
+    Backends(BackendsArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -240,6 +244,21 @@ Exit codes:
   130  interrupted (SIGINT)
   143  terminated (SIGTERM)
 What goes wrong with the other ways changes no exit code.";
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BackendsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackendsCommand {
+    /// List the backends, each with its version; what `backends` alone does too
+    List,
+    /// Compare a backend with what a reference implementation has computed
+    #[command(after_help = backends::CHECK_HELP)]
+    Check(CheckArgs),
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

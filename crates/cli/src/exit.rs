@@ -9,6 +9,8 @@ pub(crate) enum Exit {
     Success,
     /// The operating system refused something, or an internal error.
     Internal,
+    /// A backend deviates from the reference by more than is allowed.
+    Deviates,
     /// Wrong arguments or configuration.
     Usage,
     /// Some symbols failed; the others are committed.
@@ -32,7 +34,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Success => 0,
-            Self::Internal => 1,
+            Self::Internal | Self::Deviates => 1,
             Self::Usage => 2,
             Self::SomeFailed => 3,
             Self::NothingSelected => 4,

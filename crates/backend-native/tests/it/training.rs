@@ -136,8 +136,14 @@ fn the_gradient_is_clipped_by_its_norm_over_all_tensors() {
     let config = plain_config();
     // With such settings a step is learning rate / epsilon times the clipped gradient.
     let (grad_clip, epsilon) = (0.125, 100.0);
-    let settings =
-        OptimizerConfig { beta1: 0.0, beta2: 0.0, epsilon, weight_decay: 0.0, grad_clip };
+    let settings = OptimizerConfig {
+        beta1: 0.0,
+        beta2: 0.0,
+        epsilon,
+        weight_decay: 0.0,
+        grad_clip,
+        ..OPTIMIZER
+    };
     let mut trainer = NativeBackend.create(&config, &settings, 16, 1).unwrap();
     let before = trainer.tensors().unwrap();
     trainer.train_step(&batch(&config, 4, 17), 1.0).unwrap();
