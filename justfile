@@ -98,8 +98,8 @@ bench-kernels *ARGS:
 bench-step *ARGS="nothing":
     cargo bench --package mambafleet-backend-native --bench step --locked -- {{ ARGS }}
 
-# The PyTorch examples: parity files as PyTorch makes them now, forecasts as the native backend's;
-# installs PyTorch (some gigabytes) into target/pytorch.
+# The parity files: as PyTorch makes them now, and replayed on the native backend; installs PyTorch
+# (some gigabytes) into target/pytorch.
 test-pytorch:
     bash tests/pytorch/run
 

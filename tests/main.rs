@@ -16,7 +16,6 @@ mod data;
 mod faults;
 mod golden;
 mod python;
-mod pytorch;
 mod store;
 mod stress;
 mod support;

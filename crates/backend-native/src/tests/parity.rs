@@ -5,7 +5,6 @@ use std::path::Path;
 
 use mambafleet_backend::Trainer;
 use mambafleet_backend::parity::{Case, Results, Tolerances, Values, Verdict};
-
 use mambafleet_kernels::Isa;
 
 use crate::learner::Learner;
@@ -15,6 +14,7 @@ use crate::network::{Forward, Network};
 fn results(case: &Case) -> Results {
     let mut network = Network::<f64>::new(Isa::PORTABLE, &case.config).unwrap();
     network.set_tensors(&case.parameters).unwrap();
+    network.refresh();
     let mut forward = Forward::new(Isa::PORTABLE, &network.dims, false);
     let windows = case.batch.inputs.chunks(network.dims.window());
     let output = windows.flat_map(|window| forward.run(&network, window).to_vec()).collect();
