@@ -131,10 +131,11 @@ proptest! {
     fn any_shape_agrees_with_the_exact_values(
         rows in 1..5_usize, columns in 1..70_usize, gap in 0..3_usize,
     ) {
-        prop_assert!(softplus_deviation::<f64>(Isa::PORTABLE, rows, columns) < 1e-14);
+        // The bias's gradient is added to 1, whose rounding stays when it is taken off again.
+        prop_assert!(softplus_deviation::<f64>(Isa::PORTABLE, rows, columns) < 1e-13);
         prop_assert!(gate_deviation::<f64>(Isa::PORTABLE, rows, columns, gap) < 1e-14);
         for isa in Isa::available() {
-            prop_assert!(softplus_deviation::<f32>(isa, rows, columns) < 1e-6, "{}", isa);
+            prop_assert!(softplus_deviation::<f32>(isa, rows, columns) < 1e-5, "{}", isa);
             prop_assert!(gate_deviation::<f32>(isa, rows, columns, gap) < 1e-6, "{}", isa);
         }
     }
