@@ -75,11 +75,13 @@ windows *ARGS:
 neon *ARGS:
     bash tests/neon/run {{ ARGS }}
 
-# The kernels' unsafe code that needs no special instructions, under Miri. Needs a nightly toolchain
-# with Miri: rustup toolchain install nightly --component miri,rust-src
+# Unsafe code of the kernels that needs no special instructions, under Miri; minutes. Needs a nightly
+# toolchain with Miri: rustup toolchain install nightly --component miri,rust-src
 miri:
-    MIRIFLAGS=-Zmiri-disable-isolation MAMBAFLEET_ISA=portable cargo +nightly miri test \
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test \
         --package mambafleet-kernels --locked --lib
+    MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test \
+        --package mambafleet-kernels --locked --test it -- scan::a_sudden norm:: optimizer:: conv::the_last
 
 # Every crash state, every failing operation, random orders: the store's proof, with its figures.
 proof:
