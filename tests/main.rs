@@ -9,6 +9,7 @@
     reason = "a test ends by panicking, and says on standard output what it skips"
 )]
 
+mod command;
 mod configuration;
 mod contention;
 mod data;

@@ -44,6 +44,10 @@ impl Backend for NativeBackend {
         "native"
     }
 
+    fn description(&self) -> &'static str {
+        "a Mamba-1 forecaster on CPU cores, trained with AdamW"
+    }
+
     fn version(&self) -> &'static str {
         "native-1"
     }

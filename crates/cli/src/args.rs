@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),
+    /// List the backends that this program has
+    Backends(BackendsArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -240,6 +242,18 @@ Exit codes:
   130  interrupted (SIGINT)
   143  terminated (SIGTERM)
 What goes wrong with the other ways changes no exit code.";
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<BackendsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackendsCommand {
+    /// List the backends, each with its version; what `backends` alone does too
+    List,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

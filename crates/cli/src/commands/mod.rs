@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod backends;
 mod config;
 mod diff;
 mod export;
@@ -20,6 +21,7 @@ mod worker;
 
 use mambafleet_artifacts::Store;
 use mambafleet_backend::Registry;
+use mambafleet_backend_command::CommandBackend;
 use mambafleet_backend_native::NativeBackend;
 
 use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
@@ -49,6 +51,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
+        Command::Backends(args) => backends::run(&args, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }
@@ -60,7 +63,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
 
 /// The backends this program was built with.
 fn registry() -> Registry {
-    Registry::default().with(NativeBackend)
+    Registry::default().with(NativeBackend).with(CommandBackend::default())
 }
 
 /// The store that the configuration names, which must exist.

@@ -1,0 +1,47 @@
+//! `mambafleet backends`.
+
+use serde::Serialize;
+
+use super::registry;
+use crate::args::{BackendsArgs, BackendsCommand};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::table::render;
+
+#[derive(Serialize)]
+struct Listing {
+    backends: Vec<Row>,
+}
+
+/// One backend of this program.
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    version: &'static str,
+    description: &'static str,
+}
+
+/// Carries out the subcommand; without one, lists.
+pub(crate) fn run(args: &BackendsArgs, output: Output) -> Result<Exit, CliError> {
+    match args.command {
+        None | Some(BackendsCommand::List) => list(output),
+    }
+}
+
+fn list(output: Output) -> Result<Exit, CliError> {
+    let registry = registry();
+    let rows = registry.iter().map(|backend| Row {
+        name: backend.name(),
+        version: backend.version(),
+        description: backend.description(),
+    });
+    let listing = Listing { backends: rows.collect() };
+    output.result("backends", &listing, || {
+        let rows = listing.backends.iter();
+        let cells = rows.map(|row| [row.name, row.version, row.description].map(str::to_owned));
+        let columns = [("backend", false), ("version", false), ("what it is", false)];
+        render(&columns, cells.map(Vec::from).collect())
+    })?;
+    Ok(Exit::Success)
+}
