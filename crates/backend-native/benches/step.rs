@@ -15,7 +15,6 @@ use mambafleet_backend::{Batch, Decay, ModelConfig, Objective, OptimizerConfig, 
 use mambafleet_backend_native::NativeBackend;
 use mambafleet_kernels::{Isa, roofline};
 use mambafleet_protocol::ModelSpec;
-use rustix::time::{ClockId, clock_gettime};
 
 const OPTIMIZER: OptimizerConfig = OptimizerConfig {
     beta1: 0.9,
@@ -110,9 +109,18 @@ impl Size {
 }
 
 /// Processor time of this thread.
+#[cfg(unix)]
 fn thread_time() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Wall time, where there is no such clock.
+#[cfg(not(unix))]
+fn thread_time() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
 }
 
 /// Seconds of processor time that `work` takes.
