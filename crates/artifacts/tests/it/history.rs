@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mambafleet_artifacts::{LeftoverState, Problem, Retention, StoreError, SymbolStore, Wait};
+use mambafleet_artifacts::{LeftoverState, Retention, StoreError, SymbolStore, Wait};
 
 use crate::{PATIENT, commit, empty_symbol, id_of, names_in, stage};
 
@@ -121,7 +121,7 @@ fn the_number_of_a_generation_that_was_removed_by_hand_is_not_given_out_again() 
     std::fs::remove_dir_all(symbol.generation_dir(2)).unwrap();
     let older = symbol.latest().unwrap().unwrap();
     assert_eq!((older.generation(), older.skipped()[0].generation), (1, 2));
-    assert_eq!(older.skipped()[0].problem, Problem::Missing);
+    assert_eq!(older.skipped()[0].problem, mambafleet_artifacts::Problem::Missing);
     assert_eq!(commit(&symbol, 3).unwrap().generation, 3);
     assert!(symbol.latest().unwrap().unwrap().skipped().is_empty());
     assert!(symbol.verify_all().unwrap().is_clean());
