@@ -73,7 +73,12 @@ fn mistakes_on_the_command_line_end_with_2() {
         ("train --symbols @tier9", "there is no group @tier9; there is @demo"),
         ("train --symbols-file absent.txt", "absent.txt"),
         ("train --config absent.toml", "absent.toml"),
-        ("train --backend gpu", "no backend is called \"gpu\"; there is native"),
+        ("train --backend gpu", "no backend is called \"gpu\"; there is native, command"),
+        ("train --backend command", "train.command: is empty; write the program"),
+        (
+            "train --backend command --set train.command=no-such-program",
+            "no program \"no-such-program\"",
+        ),
         ("train --lock-timeout 5", "--lock-timeout: lock.timeout: "),
         ("rollback AAPL --lock-timeout 5", "--lock-timeout: lock.timeout: "),
         ("train --set data.synthetic.bars=1000000", "data.synthetic.bars: must be between"),

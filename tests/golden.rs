@@ -6,9 +6,10 @@ use crate::support::Sandbox;
 fn help() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.run("--help").expect(0).stdout);
-    for command in
-        ["train", "stress", "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock"]
-    {
+    for command in [
+        "train", "stress", "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock",
+        "backends",
+    ] {
         let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
         insta::assert_snapshot!(format!("help-{command}"), help);
     }

@@ -10,6 +10,7 @@
 )]
 
 mod backends;
+mod command;
 mod configuration;
 mod contention;
 mod data;

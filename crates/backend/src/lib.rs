@@ -4,19 +4,29 @@
 //! [`Batch`]es in and gives [`NamedTensors`] and predictions out. Nothing in the traits says
 //! where the numbers live, so that a model may sit on another device or in another process.
 //!
-//! - [`Backend`] creates a [`Trainer`] from a seed, or loads a [`Model`] from tensors;
+//! - [`Backend`] fits a [`Model`] to [`Samples`], or loads one from tensors;
 //! - a [`Model`] predicts and hands out its tensors;
-//! - a [`Trainer`] is a model that also takes optimiser steps.
+//! - a [`Trainer`] is a model that also takes optimiser steps. A backend that has one need not
+//!   care about epochs: [`Backend::fit`] drives it.
 //!
 //! [`parity`] replays on any backend what a reference implementation has computed.
 
 mod config;
+mod fit;
 pub mod parity;
 mod registry;
+pub mod samples;
 mod tensor;
 
+use std::sync::Arc;
+
+use mambafleet_protocol::ProgramSpec;
+use serde::{Deserialize, Serialize};
+
 pub use config::{Decay, ModelConfig, Objective, OptimizerConfig};
+pub use fit::{EpochMetrics, Fitted, Job, Observer, Reported};
 pub use registry::{Registry, UnknownBackend};
+pub use samples::Samples;
 pub use tensor::{NamedTensors, Tensor};
 
 /// Creates models. One value serves any number of them.
@@ -31,11 +41,27 @@ pub trait Backend: Send + Sync {
     /// when the same inputs would give other weights.
     fn version(&self) -> &'static str;
 
+    /// Everything of the backend that weights depend on; what stands in the fingerprint. It is
+    /// the [`version`](Self::version) where there is nothing else.
+    ///
+    /// # Errors
+    /// [`BackendError::Failed`] when something that belongs to it cannot be read.
+    fn identity(&self) -> Result<String, BackendError> {
+        Ok(self.version().to_owned())
+    }
+
+    /// This backend with the program that is to do the work; `None` from a backend that does the
+    /// work itself.
+    fn with_program(&self, _program: &ProgramSpec) -> Option<Arc<dyn Backend>> {
+        None
+    }
+
     /// A freshly initialised model that can be trained. Same configuration, seed and batches
     /// give the same weights bit for bit, whatever `threads` is.
     ///
     /// # Errors
-    /// [`BackendError::Config`] when the configuration is not supported.
+    /// [`BackendError::Config`] when the configuration is not supported,
+    /// [`BackendError::Unsupported`] when the backend does not train step by step.
     fn create(
         &self,
         config: &ModelConfig,
@@ -43,6 +69,22 @@ pub trait Backend: Send + Sync {
         seed: u64,
         threads: usize,
     ) -> Result<Box<dyn Trainer>, BackendError>;
+
+    /// Trains a model from the start to the end. Same job and samples give the same weights bit
+    /// for bit, whatever the number of threads.
+    ///
+    /// # Errors
+    /// [`BackendError::Cancelled`] soon after the observer said so; otherwise as
+    /// [`create`](Self::create) and [`Trainer::train_step`].
+    fn fit(
+        &self,
+        job: &Job<'_>,
+        train: &dyn Samples,
+        validation: &dyn Samples,
+        observer: &mut dyn Observer,
+    ) -> Result<Fitted, BackendError> {
+        fit::by_steps(self, job, train, validation, observer)
+    }
 
     /// A model for prediction only, with the given weights.
     ///
@@ -151,7 +193,35 @@ pub enum BackendError {
         /// What was asked for.
         what: &'static str,
     },
-    /// Anything else, such as a lost device.
+    /// An outside program gave up and said why.
+    #[error("{program}: {message}")]
+    Reported {
+        /// The program.
+        program: String,
+        /// What kind of reason it is.
+        kind: ReportedKind,
+        /// Its own words.
+        message: String,
+    },
+    /// The process or device that computes is gone. Another attempt may succeed.
+    #[error("{0}")]
+    Lost(String),
+    /// Nobody waits for the result any more.
+    #[error("cancelled")]
+    Cancelled,
+    /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+/// Why an outside program gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportedKind {
+    /// The samples cannot be used.
+    Data,
+    /// The loss became infinite or not a number.
+    Diverged,
+    /// Anything else.
+    Other,
 }

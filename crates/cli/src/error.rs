@@ -122,6 +122,10 @@ impl From<ForecastError> for CliError {
         match error {
             ForecastError::Store(error) => error.into(),
             ForecastError::Data(error) => error.into(),
+            error @ ForecastError::NoProgram { .. } => {
+                Self::new(Exit::SomeFailed, error.to_string())
+                    .with_hint("set train.command to the program that forecasts")
+            }
             error => Self::new(Exit::SomeFailed, cause_chain(&error)),
         }
     }

@@ -5,8 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mambafleet_backend_command::CommandBackend;
 use mambafleet_orchestrator::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
-use mambafleet_protocol::{DataSource, InvalidSpec, JobSpec, Symbol, TrainSpec, symbol_seed};
+use mambafleet_protocol::{
+    DataSource, InvalidSpec, JobSpec, ProgramSpec, Symbol, TrainSpec, symbol_seed,
+};
 
 use crate::args::{Common, Selection};
 use crate::config::{Config, Loaded, Overrides};
@@ -128,6 +131,9 @@ pub(crate) fn make(
     let threads = threads_per_worker(cores, parallel.min(symbols.len()));
     let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let lock_timeout_ms = config.lock.timeout.0.map(millis);
+    let train = config.train.spec();
+    let by_program = train.backend == CommandBackend::NAME;
+    let program = if by_program { program(config)? } else { None };
     let jobs = symbols.into_iter().map(|symbol| JobSpec {
         run: run.clone(),
         attempt: 1,
@@ -135,7 +141,8 @@ pub(crate) fn make(
         data: data.clone(),
         task: config.task.clone(),
         model: config.model.spec(),
-        train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..config.train.clone() },
+        program: program.clone(),
+        train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train.clone() },
         threads,
         force,
         lock_timeout_ms,
@@ -150,6 +157,11 @@ pub(crate) fn make(
     let jobs = jobs.collect();
     let grace = config.run.grace.0;
     Ok(RunPlan::new(run, PROGRAM.to_owned(), store, parallel, retry, grace, jobs))
+}
+
+/// The program that trains and forecasts in the place of a backend, if one is configured.
+pub(crate) fn program(config: &Config) -> Result<Option<ProgramSpec>, CliError> {
+    Ok(config.train.program(absolute(Path::new("."))?))
 }
 
 /// Workers run elsewhere later on: no path may depend on the current directory.

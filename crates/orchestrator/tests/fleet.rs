@@ -81,6 +81,7 @@ impl Fleet {
                 patience: 1,
                 seed: 1,
             },
+            program: None,
             threads: 1,
             force: false,
             lock_timeout_ms: Some(1000),

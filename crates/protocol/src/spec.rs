@@ -27,6 +27,8 @@ pub struct JobSpec {
     pub model: ModelSpec,
     /// How it is trained.
     pub train: TrainSpec,
+    /// The program that trains, for a backend that leaves the work to one.
+    pub program: Option<ProgramSpec>,
     /// Threads this worker may use, at least 1.
     pub threads: usize,
     /// Train although the newest generation has the same fingerprint.
@@ -131,6 +133,18 @@ pub struct TrainSpec {
     pub patience: usize,
     /// Seed of this symbol's initial weights and sample order.
     pub seed: u64,
+}
+
+/// A program that trains and forecasts in mambafleet's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramSpec {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The directory it is started in, absolute.
+    pub dir: PathBuf,
+    /// How long it may be silent before it counts as hung, in milliseconds.
+    pub timeout_ms: u64,
 }
 
 /// A value in a specification that makes no sense.

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{Store, SymbolStore, Wait};
-use mambafleet_backend::{Backend, ModelConfig, NamedTensors, OptimizerConfig, Registry};
+use mambafleet_backend::{Backend, Job, ModelConfig, NamedTensors, OptimizerConfig, Registry};
 use mambafleet_dataset::{self as dataset, Dataset};
 use mambafleet_protocol::{Headline, JobResult, JobSpec, SampleCounts, WorkerEvent, cause_chain};
 
 use crate::evaluation::{Metrics, evaluate};
 use crate::metadata::METADATA_SCHEMA;
-use crate::training::fit;
+use crate::training::{Part, Reporting};
 use crate::{
     AttemptError, Emitter, METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds,
     fingerprint,
@@ -48,9 +48,10 @@ fn train_and_commit(
     job.task.validate()?;
     job.model.validate()?;
     job.train.validate()?;
-    let backend = registry.get(&job.train.backend)?;
+    let backend = &*registry.open(&job.train.backend, job.program.as_ref())?;
     let bars = dataset::load(&job.symbol, &job.data)?;
-    let fingerprint = fingerprint(job, &bars, backend)?;
+    let identity = backend.identity()?;
+    let fingerprint = fingerprint(job, &bars, &identity)?;
     let store = Store::open(&job.store)?.symbol(&job.symbol);
     if !job.force
         && let Some(generation) = up_to_date(&store, &fingerprint)?
@@ -78,7 +79,8 @@ fn train_and_commit(
         provenance: Provenance {
             program: program.to_owned(),
             backend: backend.name().to_owned(),
-            backend_version: backend.version().to_owned(),
+            backend_version: identity,
+            command: job.program.as_ref().map(|program| program.argv.clone()),
             run: job.run.clone(),
             attempt: job.attempt,
             started_at,
@@ -134,13 +136,25 @@ fn train(
     emitter: &Emitter,
 ) -> Result<Fitted, AttemptError> {
     let clock = Instant::now();
-    let mut trainer = backend.create(config, optimizer, job.train.seed, job.threads)?;
-    let trained = fit(job, config, data, trainer.as_mut(), emitter)?;
+    let told = Job {
+        symbol: &job.symbol,
+        run: &job.run,
+        attempt: job.attempt,
+        task: &job.task,
+        config,
+        train: &job.train,
+        optimizer,
+        threads: job.threads,
+    };
+    let part = |anchors| Part { data, anchors };
+    let mut observer = Reporting { job, emitter };
+    let mut trained =
+        backend.fit(&told, &part(data.train()), &part(data.validation()), &mut observer)?;
     let train = clock.elapsed().as_secs_f64();
-    let metrics = evaluate(trained, &job.task, config, data, trainer.as_mut())?;
+    let metrics = evaluate(&mut trained, &job.task, config, data)?;
     let evaluate = clock.elapsed().as_secs_f64() - train;
     let seconds = StageSeconds { load: 0.0, train, evaluate };
-    Ok(Fitted { tensors: trainer.tensors()?, metrics, seconds })
+    Ok(Fitted { tensors: trained.model.tensors()?, metrics, seconds })
 }
 
 /// Stages all files, takes the lock, commits.

@@ -1,12 +1,13 @@
 //! What a trained model is worth on the rows it has not seen, beside naive forecasts.
 
-use mambafleet_backend::{BackendError, Model, ModelConfig, Objective};
+use mambafleet_backend::samples::{predict_all, targets_of};
+use mambafleet_backend::{BackendError, EpochMetrics, Fitted, ModelConfig, Objective, Reported};
 use mambafleet_dataset::{Dataset, baseline};
 use mambafleet_protocol::{Headline, TaskSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::AttemptError;
-use crate::training::{EpochMetrics, Trained, predict, targets};
+use crate::training::Part;
 
 /// Version of the layout of `metrics.json`.
 const METRICS_SCHEMA: u32 = 1;
@@ -24,6 +25,10 @@ pub struct Metrics {
     pub epochs: Vec<EpochMetrics>,
     /// The kept weights on the test part.
     pub test: TestMetrics,
+    /// What an outside program says of itself. The epochs are then its word too; the best
+    /// validation loss and the test part are measured here all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 /// A model on the test part: the most recent rows, seen neither in training nor in validation.
@@ -63,18 +68,18 @@ pub struct HorizonMetrics {
     pub skill_against_zero: f64,
 }
 
-/// Judges the weights that `model` holds on the test part of `data`.
-pub(crate) fn evaluate<M: Model + ?Sized>(
-    trained: Trained,
+/// Judges a trained model on the test part of `data`.
+pub(crate) fn evaluate(
+    trained: &mut Fitted,
     task: &TaskSpec,
     config: &ModelConfig,
     data: &Dataset,
-    model: &mut M,
 ) -> Result<Metrics, AttemptError> {
-    let anchors = data.test();
-    let predictions = predict(data, anchors, model)?;
-    let targets = targets(data, anchors);
-    let naive = baseline::volatility_quantiles(data, &task.quantiles).repeat(anchors.len());
+    let best_validation_loss = validation_loss(trained, config, data)?;
+    let part = Part { data, anchors: data.test() };
+    let predictions = predict_all(&part, trained.model.as_mut())?;
+    let targets = targets_of(&part);
+    let naive = baseline::volatility_quantiles(data, &task.quantiles).repeat(part.anchors.len());
     let loss = finite("test loss", config.objective.loss(&predictions, &targets)?)?;
     let baseline_loss = config.objective.loss(&naive, &targets)?;
     let horizons = (0..task.horizons.len())
@@ -83,27 +88,44 @@ pub(crate) fn evaluate<M: Model + ?Sized>(
             scored.metrics(&predictions, &naive, &targets)
         })
         .collect::<Result<_, _>>()?;
-    let Trained { epochs, best } = trained;
+    let Fitted { epochs, best, .. } = &*trained;
     let headline = Headline {
         epochs: epochs.len(),
-        first_validation_loss: epochs.first().map_or(0.0, |e| e.validation_loss),
-        best_validation_loss: epochs.get(best).map_or(0.0, |e| e.validation_loss),
+        first_validation_loss: epochs.first().map_or(best_validation_loss, |e| e.validation_loss),
+        best_validation_loss,
         test_loss: loss,
         baseline_loss,
     };
     Ok(Metrics {
         schema: METRICS_SCHEMA,
         headline,
-        best_epoch: epochs.get(best).map_or(0, |e| e.epoch),
-        epochs,
+        best_epoch: epochs.get(*best).map_or(0, |e| e.epoch),
+        epochs: epochs.clone(),
         test: TestMetrics {
-            samples: anchors.len(),
+            samples: part.anchors.len(),
             loss,
             baseline_loss,
             skill: skill(loss, baseline_loss),
             horizons,
         },
+        reported: trained.reported.clone(),
     })
+}
+
+/// The validation loss of the weights that were kept: as training measured it, or measured again
+/// where it was an outside program that did.
+fn validation_loss(
+    trained: &mut Fitted,
+    config: &ModelConfig,
+    data: &Dataset,
+) -> Result<f64, AttemptError> {
+    let measured = trained.epochs.get(trained.best).map(|epoch| epoch.validation_loss);
+    if let (Some(loss), None) = (measured, &trained.reported) {
+        return Ok(loss);
+    }
+    let part = Part { data, anchors: data.validation() };
+    let predictions = predict_all(&part, trained.model.as_mut())?;
+    finite("validation loss", config.objective.loss(&predictions, &targets_of(&part))?)
 }
 
 /// `value`, unless it is infinite or not a number.

@@ -1,7 +1,7 @@
 //! What an attempt can fail of.
 
 use mambafleet_artifacts::StoreError;
-use mambafleet_backend::{BackendError, UnknownBackend};
+use mambafleet_backend::{BackendError, ReportedKind, UnknownBackend};
 use mambafleet_dataset::DataError;
 use mambafleet_protocol::{FailureKind, InvalidSpec, JobResult, cause_chain};
 
@@ -19,7 +19,7 @@ pub enum AttemptError {
     UnknownBackend(#[from] UnknownBackend),
     /// The backend failed.
     #[error(transparent)]
-    Backend(#[from] BackendError),
+    Backend(BackendError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -37,8 +37,8 @@ impl AttemptError {
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Data(_) => FailureKind::Data,
-            Self::Backend(BackendError::Diverged { .. }) => FailureKind::Diverged,
-            Self::Backend(_) | Self::UnknownBackend(_) | Self::Spec(_) => FailureKind::Backend,
+            Self::Backend(error) => of_backend(error),
+            Self::UnknownBackend(_) | Self::Spec(_) => FailureKind::Backend,
             Self::Store(error) if error.is_lock_timeout() => FailureKind::LockBusy,
             Self::Store(_) => FailureKind::Store,
             Self::Fingerprint(_) | Self::Deserted => FailureKind::Internal,
@@ -55,6 +55,28 @@ impl AttemptError {
             }
             _ => None,
         }
+    }
+}
+
+impl From<BackendError> for AttemptError {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Cancelled => Self::Deserted,
+            error => Self::Backend(error),
+        }
+    }
+}
+
+fn of_backend(error: &BackendError) -> FailureKind {
+    match error {
+        BackendError::Diverged { .. } => FailureKind::Diverged,
+        BackendError::Reported { kind, .. } => match kind {
+            ReportedKind::Data => FailureKind::Data,
+            ReportedKind::Diverged => FailureKind::Diverged,
+            ReportedKind::Other => FailureKind::Backend,
+        },
+        BackendError::Lost(_) => FailureKind::Crashed,
+        _ => FailureKind::Backend,
     }
 }
 

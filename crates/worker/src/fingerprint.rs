@@ -1,6 +1,5 @@
 //! What a generation depends on, in one hash.
 
-use mambafleet_backend::Backend;
 use mambafleet_dataset::Bars;
 use mambafleet_protocol::{JobSpec, ModelSpec, TaskSpec, TrainSpec};
 use serde::Serialize;
@@ -19,7 +18,7 @@ struct Parts<'a> {
 }
 
 /// The fingerprint of what a job would produce: the content of the data, the resolved task,
-/// model and training settings (seed included), and the backend's name and version. Threads,
+/// model and training settings (seed included), and the backend's name and identity. Threads,
 /// paths and file times are not part of it: they change no weight.
 ///
 /// # Errors
@@ -27,7 +26,7 @@ struct Parts<'a> {
 pub fn fingerprint(
     job: &JobSpec,
     bars: &Bars,
-    backend: &dyn Backend,
+    identity: &str,
 ) -> Result<String, serde_json::Error> {
     let parts = Parts {
         version: FINGERPRINT_VERSION,
@@ -35,7 +34,7 @@ pub fn fingerprint(
         task: &job.task,
         model: &job.model,
         train: &job.train,
-        backend_version: backend.version(),
+        backend_version: identity,
     };
     Ok(blake3::hash(&serde_json::to_vec(&parts)?).to_hex().to_string())
 }

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use mambafleet_artifacts::{Fault, Store, StoreError};
 use mambafleet_backend::{BackendError, NamedTensors, Registry, Tensor, UnknownBackend};
 use mambafleet_dataset::{self as dataset, DataError};
-use mambafleet_protocol::{DataSource, Symbol};
+use mambafleet_protocol::{DataSource, ProgramSpec, Symbol};
 use serde::Serialize;
 
 use crate::{METADATA_FILE, Metadata};
@@ -61,13 +61,28 @@ pub enum ForecastError {
     /// The generation names a backend that this program lacks.
     #[error(transparent)]
     UnknownBackend(#[from] UnknownBackend),
+    /// The generation was trained by a program, and none is configured.
+    #[error(
+        "generation {generation} of {symbol} was trained by a program ({}), and no program is \
+         configured",
+        command.join(" ")
+    )]
+    NoProgram {
+        /// The symbol.
+        symbol: Symbol,
+        /// The generation.
+        generation: u64,
+        /// The program, as it was called.
+        command: Vec<String>,
+    },
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
 }
 
 /// Forecasts from the newest bar of `source`, or of the source the generation was trained on,
-/// with the symbol's newest generation.
+/// with the symbol's newest generation. What a program has trained forecasts by `program`: never by
+/// one that the store names, for that may come from anywhere.
 ///
 /// # Errors
 /// [`ForecastError`] when there is no whole generation, the bars cannot be read, or the backend
@@ -77,6 +92,7 @@ pub fn forecast(
     symbol: &Symbol,
     source: Option<&DataSource>,
     registry: &Registry,
+    program: Option<&ProgramSpec>,
 ) -> Result<Forecast, ForecastError> {
     let untrained = || ForecastError::Untrained { symbol: symbol.clone() };
     let snapshot = store.symbol(symbol).latest()?.ok_or_else(untrained)?;
@@ -88,7 +104,16 @@ pub fn forecast(
     for (name, (shape, data)) in snapshot.tensors()? {
         tensors.insert(name, Tensor { shape, data });
     }
-    let backend = registry.get(&metadata.provenance.backend)?;
+    let provenance = metadata.provenance;
+    if let (None, Some(command)) = (program, provenance.command) {
+        let (symbol, generation) = (symbol.clone(), snapshot.generation());
+        return Err(ForecastError::NoProgram { symbol, generation, command });
+    }
+    let backend = registry.open(&provenance.backend, program)?;
+    if backend.identity()? != provenance.backend_version {
+        let generation = snapshot.generation();
+        tracing::warn!(%symbol, generation, "trained by another version of its backend or program");
+    }
     let mut model = backend.load(&metadata.model, &tensors, 1)?;
     let anchor = data.last_anchor();
     let scaled = model.predict(data.window(anchor))?;

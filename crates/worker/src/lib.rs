@@ -28,4 +28,3 @@ pub use forecast::{Forecast, ForecastError, HorizonForecast, forecast};
 pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds};
 pub use serve::{ServeError, serve};
 pub use stderr::log_writer;
-pub use training::EpochMetrics;

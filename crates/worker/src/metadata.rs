@@ -58,8 +58,11 @@ pub struct Provenance {
     pub program: String,
     /// The backend.
     pub backend: String,
-    /// The backend's version.
+    /// The backend's version, and what else of it weights depend on.
     pub backend_version: String,
+    /// The program that trained, and its arguments, where it was not the backend itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
     /// The run.
     pub run: RunId,
     /// The attempt within the run, from 1.

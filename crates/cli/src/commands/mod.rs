@@ -21,6 +21,7 @@ mod worker;
 
 use mambafleet_artifacts::Store;
 use mambafleet_backend::Registry;
+use mambafleet_backend_command::CommandBackend;
 use mambafleet_backend_native::NativeBackend;
 
 use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
@@ -62,7 +63,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
 
 /// The backends this program was built with.
 fn registry() -> Registry {
-    Registry::default().with(NativeBackend)
+    Registry::default().with(NativeBackend).with(CommandBackend::default())
 }
 
 /// The store that the configuration names, which must exist.

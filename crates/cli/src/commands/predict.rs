@@ -13,7 +13,7 @@ use crate::config::Overrides;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Output, SYNTHETIC_NOTE};
-use crate::plan::{check_data, configuration, path_override, select};
+use crate::plan::{check_data, configuration, path_override, program, select};
 use crate::table::render;
 
 #[derive(Serialize)]
@@ -44,9 +44,10 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
         DataSource::Synthetic { .. } => None,
     };
     let registry = registry();
+    let program = program(&config)?;
     let results: Vec<_> = symbols
         .par_iter()
-        .map(|symbol| forecast(&store, symbol, source.as_ref(), &registry))
+        .map(|symbol| forecast(&store, symbol, source.as_ref(), &registry, program.as_ref()))
         .collect();
     let mut predictions = Predictions { forecasts: Vec::new(), failures: Failures::default() };
     for (symbol, result) in symbols.into_iter().zip(results) {

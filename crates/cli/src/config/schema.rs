@@ -2,11 +2,12 @@
 //! `configs/default.toml`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mambafleet_artifacts::Wait;
+use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
-use mambafleet_protocol::{DataSource, InvalidSpec, ModelSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{DataSource, InvalidSpec, ModelSpec, ProgramSpec, TaskSpec, TrainSpec};
 use serde::Deserialize;
 
 use super::value::{AutoOr, AutoOrDuration, HumanDuration};
@@ -21,7 +22,7 @@ pub(crate) struct Config {
     pub(crate) lock: Lock,
     pub(crate) task: TaskSpec,
     pub(crate) model: Model,
-    pub(crate) train: TrainSpec,
+    pub(crate) train: Train,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +80,78 @@ pub(crate) struct Model {
     dt_rank: AutoOr,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Train {
+    pub(crate) backend: String,
+    command: Vec<String>,
+    command_timeout: HumanDuration,
+    epochs: usize,
+    batch_size: usize,
+    learning_rate: f64,
+    weight_decay: f64,
+    grad_clip: f64,
+    warmup: f64,
+    patience: usize,
+    pub(crate) seed: u64,
+}
+
+impl Train {
+    /// The settings of every symbol, with the run's seed.
+    pub(crate) fn spec(&self) -> TrainSpec {
+        TrainSpec {
+            backend: self.backend.clone(),
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            grad_clip: self.grad_clip,
+            warmup: self.warmup,
+            patience: self.patience,
+            seed: self.seed,
+        }
+    }
+
+    /// The program, if one is configured, started in `dir`.
+    pub(crate) fn program(&self, dir: PathBuf) -> Option<ProgramSpec> {
+        let timeout = self.command_timeout.0.as_millis();
+        let timeout_ms = u64::try_from(timeout).unwrap_or(u64::MAX);
+        let argv = self.command.clone();
+        (!argv.is_empty()).then_some(ProgramSpec { argv, dir, timeout_ms })
+    }
+
+    /// Checks what a backend needs that leaves its work to a program.
+    fn validate(&self) -> Result<(), InvalidSpec> {
+        let wrong = |key, message: String| Err(InvalidSpec { key, message });
+        if self.command_timeout.0.is_zero() {
+            return wrong("train.command_timeout", "must be above 0".to_owned());
+        }
+        if self.backend != CommandBackend::NAME {
+            return Ok(());
+        }
+        let example = r#"write the program that trains, as in command = ["python3", "train.py"]"#;
+        match self.command.first() {
+            Some(program) if is_there(program) => Ok(()),
+            Some(program) => {
+                wrong("train.command", format!("there is no program \"{program}\"; {example}"))
+            }
+            None => wrong("train.command", format!("is empty; {example}")),
+        }
+    }
+}
+
+/// Whether a program can be found: here, or in `PATH` if its name has no separator.
+fn is_there(program: &str) -> bool {
+    if program.is_empty() {
+        return false;
+    }
+    if cfg!(windows) || program.contains(std::path::is_separator) {
+        return cfg!(windows) || Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
 impl Model {
     /// The dimensions with `dt_rank` settled; `auto` is the reference implementation's choice.
     pub(crate) fn spec(self) -> ModelSpec {
@@ -120,7 +193,8 @@ impl Config {
             return wrong("task.features", &format!("{error}; there is {known}"));
         }
         self.model.spec().validate()?;
-        self.train.validate()
+        self.train.validate()?;
+        self.train.spec().validate()
     }
 }
 
