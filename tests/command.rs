@@ -40,7 +40,9 @@ fn a_program_trains_forecasts_and_is_retrained_when_it_changes() {
     sandbox.write("train.py", format!("{LINEAR}# edited\n"));
     assert_eq!(sandbox.run(train).expect(0).outcome("AAPL")["generation"], 2);
     // A store names no program that is run.
-    let ended = sandbox.run("predict --symbols AAPL --set train.backend=native --set train.command=[]").expect(3);
+    let ended = sandbox
+        .run("predict --symbols AAPL --set train.backend=native --set train.command=[]")
+        .expect(3);
     assert!(ended.stderr.contains("trained by a program (python3 train.py)"), "{}", ended.stderr);
 }
 

@@ -25,7 +25,7 @@ pub use message::{
 pub use outcome::{FailureKind, Headline, Outcome};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
-    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, SplitSpec, TaskSpec, TrainSpec,
-    mix64, symbol_seed,
+    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, SplitSpec, TaskSpec,
+    TrainSpec, mix64, symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol, is_device_name};
