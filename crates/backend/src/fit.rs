@@ -90,7 +90,11 @@ pub struct Reported {
 }
 
 /// Trains step by step, until the epochs are used up or `patience` epochs brought no better
-/// validation loss, and then puts the best weights back.
+/// validation loss, and then puts the best weights back. What [`Backend::fit`] does where a backend
+/// has nothing better.
+///
+/// # Errors
+/// As [`Backend::fit`].
 pub fn fit_by_steps<B: Backend + ?Sized>(
     backend: &B,
     job: &Job<'_>,

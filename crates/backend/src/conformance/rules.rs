@@ -146,7 +146,7 @@ impl<'a> Lesson<'a> {
         }
         let levels = self.task.quantiles.len();
         let ascend = self.loaded()?.predict(&self.validation.inputs)?;
-        let ascend = ascend.chunks(levels).all(|quantiles| quantiles.is_sorted());
+        let ascend = ascend.chunks(levels).all(<[f32]>::is_sorted);
         ensure(ascend, || "its quantiles cross".to_owned())?;
         stepping::shapes(self)
     }
