@@ -17,7 +17,7 @@ use std::time::Instant;
 use mambafleet_backend::samples::in_chunks;
 use mambafleet_backend::{Backend, BackendError, EpochMetrics, Fitted, Job, Model, ModelConfig};
 use mambafleet_backend::{NamedTensors, Observer, OptimizerConfig, Reported, Samples, Trainer};
-use mambafleet_protocol::ProgramSpec;
+use mambafleet_protocol::{ProgramSpec, Spent};
 use tempfile::TempDir;
 
 use crate::message::{Answer, Request};
@@ -108,7 +108,8 @@ impl Backend for CommandBackend {
             return Err(BackendError::Failed(what.to_owned()));
         }
         let model = ProgramModel::new(program, job.config, tensors, job.threads)?;
-        Ok(Fitted { model: Box::new(model), epochs, best, reported: Some(reported) })
+        let validation = Spent::default();
+        Ok(Fitted { model: Box::new(model), epochs, best, validation, reported: Some(reported) })
     }
 
     fn load(

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mambafleet_protocol::{RunId, Symbol, TaskSpec, TrainSpec};
+use mambafleet_protocol::{RunId, Spent, Stopwatch, Symbol, TaskSpec, TrainSpec};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -70,6 +70,8 @@ pub struct Fitted {
     pub epochs: Vec<EpochMetrics>,
     /// Index into `epochs` of the one whose weights were kept; 0 if there is none.
     pub best: usize,
+    /// What validation took, as far as it can be told from training.
+    pub validation: Spent,
     /// What an outside program says of itself. `epochs` is then its word too, and whoever judges
     /// the model measures its validation loss again.
     pub reported: Option<Reported>,
@@ -112,6 +114,7 @@ pub fn fit_by_steps<B: Backend + ?Sized>(
     let mut epochs: Vec<EpochMetrics> = Vec::with_capacity(job.train.epochs.min(1 << 12));
     let mut best: Option<(usize, NamedTensors)> = None;
     let validation_targets = targets_of(validation);
+    let mut spent = Spent::default();
     for epoch in 1..=job.train.epochs {
         let started = Instant::now();
         order.shuffle(&mut rng);
@@ -119,8 +122,10 @@ pub fn fit_by_steps<B: Backend + ?Sized>(
         let pass = Pass { train, order: &order, batch_size, per_step, first_step };
         let train_loss = pass.run(trainer.as_mut(), &schedule, observer)?;
         let train_seconds = started.elapsed().as_secs_f64();
+        let watch = Stopwatch::start();
         let predictions = predict_all(validation, trainer.as_mut())?;
         let validation_loss = job.config.objective.loss(&predictions, &validation_targets)?;
+        spent += watch.spent();
         let metrics = EpochMetrics {
             epoch,
             train_loss,
@@ -146,7 +151,7 @@ pub fn fit_by_steps<B: Backend + ?Sized>(
         }
         None => 0,
     };
-    Ok(Fitted { model: trainer, epochs, best, reported: None })
+    Ok(Fitted { model: trainer, epochs, best, validation: spent, reported: None })
 }
 
 /// One pass over the samples in a given order.

@@ -17,6 +17,7 @@ mod outcome;
 mod run_id;
 mod spec;
 mod symbol;
+mod time;
 
 pub use cause::cause_chain;
 pub use message::{
@@ -29,3 +30,4 @@ pub use spec::{
     TrainSpec, mix64, symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol, is_device_name};
+pub use time::{Spent, StageTimes, Stopwatch, process_cpu_time};
