@@ -51,7 +51,9 @@ pub struct StageTimes {
     pub load: Spent,
     /// Training steps, and setting the model up for them.
     pub train: Spent,
-    /// Validation after each epoch, evaluation on the test part.
+    /// Validation after each epoch.
+    pub validate: Spent,
+    /// Evaluation on the test part.
     pub evaluate: Spent,
     /// Staging, waiting for the lock, committing.
     pub commit: Spent,
@@ -62,10 +64,11 @@ pub struct StageTimes {
 impl StageTimes {
     /// All stages with their names, in the order of an attempt.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, Spent); 5] {
+    pub fn named(&self) -> [(&'static str, Spent); 6] {
         [
             ("load", self.load),
             ("train", self.train),
+            ("validate", self.validate),
             ("evaluate", self.evaluate),
             ("commit", self.commit),
             ("other", self.other),
@@ -83,6 +86,7 @@ impl AddAssign for StageTimes {
     fn add_assign(&mut self, other: Self) {
         self.load += other.load;
         self.train += other.train;
+        self.validate += other.validate;
         self.evaluate += other.evaluate;
         self.commit += other.commit;
         self.other += other.other;
@@ -159,12 +163,13 @@ mod tests {
         let mut times = StageTimes {
             load: spent(1.0),
             train: spent(2.0),
+            validate: spent(32.0),
             evaluate: spent(4.0),
             commit: spent(8.0),
             other: spent(16.0),
         };
-        assert_eq!(times.total(), spent(31.0));
+        assert_eq!(times.total(), spent(63.0));
         times += times;
-        assert_eq!((times.total(), times.commit), (spent(62.0), spent(16.0)));
+        assert_eq!((times.total(), times.commit), (spent(126.0), spent(16.0)));
     }
 }

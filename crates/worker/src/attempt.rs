@@ -180,7 +180,7 @@ fn train(
         backend.fit(&told, &part(data.train()), &part(data.validation()), &mut observer)?;
     clock.end(|times| &mut times.train);
     clock.times.train = clock.times.train - trained.validation;
-    clock.times.evaluate += trained.validation;
+    clock.times.validate += trained.validation;
     let metrics = evaluate(&mut trained, &job.task, config, data)?;
     clock.end(|times| &mut times.evaluate);
     Ok(Fitted { tensors: trained.model.tensors()?, metrics })

@@ -88,7 +88,8 @@ pub struct StageSeconds {
 
 impl From<&StageTimes> for StageSeconds {
     fn from(times: &StageTimes) -> Self {
-        let StageTimes { load, train, evaluate, .. } = times;
+        let StageTimes { load, train, validate, evaluate, .. } = *times;
+        let evaluate = validate + evaluate;
         Self { load: load.seconds, train: train.seconds, evaluate: evaluate.seconds }
     }
 }
