@@ -19,5 +19,7 @@ mod golden;
 mod python;
 mod store;
 mod stress;
+#[cfg(unix)]
+mod supervision;
 mod support;
 mod training;
