@@ -24,7 +24,7 @@ use mambafleet_protocol::ProgramSpec;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Decay, ModelConfig, Objective, OptimizerConfig};
-pub use fit::{EpochMetrics, Fitted, Job, Observer, Reported};
+pub use fit::{Cancellation, EpochMetrics, Fitted, Job, Observer, Reported};
 pub use registry::{Registry, UnknownBackend};
 pub use samples::Samples;
 pub use tensor::{NamedTensors, Tensor};

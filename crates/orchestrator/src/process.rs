@@ -212,7 +212,7 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
     };
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return match signal_name(signal) {
+        return match mambafleet_protocol::signal_name(signal) {
             Some(name) => format!("was killed by signal {signal} ({name})"),
             None => format!("was killed by signal {signal}"),
         };
@@ -222,23 +222,6 @@ fn describe(status: std::io::Result<ExitStatus>) -> String {
         Some(code) => format!("exited with code {code}"),
         None => "ended for an unknown reason".to_owned(),
     }
-}
-
-#[cfg(unix)]
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return None,
-    })
 }
 
 #[cfg(unix)]

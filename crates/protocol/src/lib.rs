@@ -18,7 +18,7 @@ mod run_id;
 mod spec;
 mod symbol;
 
-pub use cause::cause_chain;
+pub use cause::{cause_chain, signal_name};
 pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };

@@ -1,6 +1,6 @@
 //! The dataset as a backend sees it, and the orchestrator's side of training.
 
-use mambafleet_backend::{Batch, EpochMetrics, Observer, Samples};
+use mambafleet_backend::{Batch, Cancellation, EpochMetrics, Observer, Samples};
 use mambafleet_dataset::Dataset;
 use mambafleet_protocol::{EpochReport, JobSpec, WorkerEvent};
 
@@ -50,5 +50,9 @@ impl Observer for Reporting<'_> {
 
     fn is_cancelled(&self) -> bool {
         self.emitter.is_deserted()
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        self.emitter.desertion()
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &BackendsArgs, output: Output) -> Result<Exit, CliError>
 }
 
 fn list(output: Output) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = registry()?;
     let rows = registry.iter().map(|backend| Row {
         name: backend.name(),
         version: backend.version(),

@@ -6,6 +6,7 @@ mod diff;
 mod export;
 mod failure;
 mod gc;
+mod guard;
 mod list;
 mod lock;
 mod own_lock;
@@ -35,7 +36,7 @@ use crate::plan::configuration;
 /// Carries out one call.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     match cli.command {
-        Command::Worker => logging::init("info", true),
+        Command::Worker | Command::Guard(_) => logging::init("info", true),
         _ => logging::init("warn", false),
     }
     let common = cli.common;
@@ -57,13 +58,15 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         }
         Command::Stress(args) => stress::run(&common, &args, output),
         Command::Worker => worker::run(),
+        Command::Guard(args) => guard::run(args),
         Command::StressMember => stress::member(),
     }
 }
 
 /// The backends this program was built with.
-fn registry() -> Registry {
-    Registry::default().with(NativeBackend).with(CommandBackend::default())
+fn registry() -> Result<Registry, CliError> {
+    let command = CommandBackend::new(guard::command()?);
+    Ok(Registry::default().with(NativeBackend).with(command))
 }
 
 /// The store that the configuration names, which must exist.

@@ -1,10 +1,13 @@
 //! The `command` backend: programs that train, and programs that do not.
 
+#[cfg(unix)]
+mod guard;
+
 use std::process::Command;
 
 use crate::support::Sandbox;
 
-const LINEAR: &str = include_str!("../examples/command/linear.py");
+const LINEAR: &str = include_str!("../../examples/command/linear.py");
 
 /// A directory whose configuration trains by this script, or a line that says why not.
 fn sandbox(script: &str) -> Option<Sandbox> {
@@ -40,7 +43,9 @@ fn a_program_trains_forecasts_and_is_retrained_when_it_changes() {
     sandbox.write("train.py", format!("{LINEAR}# edited\n"));
     assert_eq!(sandbox.run(train).expect(0).outcome("AAPL")["generation"], 2);
     // A store names no program that is run.
-    let ended = sandbox.run("predict --symbols AAPL --set train.backend=native --set train.command=[]").expect(3);
+    let ended = sandbox
+        .run("predict --symbols AAPL --set train.backend=native --set train.command=[]")
+        .expect(3);
     assert!(ended.stderr.contains("trained by a program (python3 train.py)"), "{}", ended.stderr);
 }
 
