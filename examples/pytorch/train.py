@@ -36,8 +36,8 @@ class Refusal(Exception):
         self.kind = kind
 
 
-def say(kind, **members):
-    print(json.dumps({"mambafleet": PROTOCOL, "type": kind, **members}), flush=True)
+def say(what, **members):
+    print(json.dumps({"mambafleet": PROTOCOL, "type": what, **members}), flush=True)
 
 
 class Task:
