@@ -121,3 +121,24 @@ fn the_minimal_program_trains_and_forecasts() {
         }
     }
 }
+
+#[test]
+fn a_program_is_held_to_what_every_backend_must_do() {
+    let Some(sandbox) = sandbox(LINEAR) else { return };
+    let conform = "backends conform --format json";
+    let examined = sandbox.run(conform).expect(0).json();
+    assert_eq!((&examined["backend"], &examined["passed"]), (&"command".into(), &true.into()));
+    let result = |examined: &serde_json::Value, rule: &str| {
+        let findings = examined["findings"].as_array().unwrap();
+        findings.iter().find(|finding| finding["rule"] == rule).unwrap()["result"].clone()
+    };
+    assert_eq!(result(&examined, "learning"), "kept");
+    assert_eq!(result(&examined, "cancellation"), "kept");
+    assert_eq!(result(&examined, "accumulation"), "skipped");
+    // Its numbers are other ones each time.
+    sandbox.write("train.py", LINEAR.replace("random.Random(job[\"train\"][\"seed\"])", "random"));
+    let examined = sandbox.run(conform).expect(1).json();
+    assert_eq!(result(&examined, "determinism"), "broken");
+    let native = sandbox.run("backends conform --backend native").expect(0);
+    assert!(native.stdout.ends_with("every rule is kept that applies to it\n"), "{native:?}");
+}

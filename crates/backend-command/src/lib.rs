@@ -20,7 +20,7 @@ use mambafleet_backend::{
     Backend, BackendError, Cancellation, EpochMetrics, Fitted, Job, Model, ModelConfig,
     NamedTensors, Observer, OptimizerConfig, Reported, Samples, Trainer,
 };
-use mambafleet_protocol::ProgramSpec;
+use mambafleet_protocol::{ProgramSpec, Spent};
 use tempfile::TempDir;
 
 pub use crate::guard::{Guard, Orders};
@@ -138,7 +138,8 @@ impl Backend for CommandBackend {
             return Err(BackendError::Failed(what.to_owned()));
         }
         let model = self.model(job.config, tensors, job.threads, observer.cancellation())?;
-        Ok(Fitted { model, epochs, best, reported: Some(reported) })
+        let validation = Spent::default();
+        Ok(Fitted { model, epochs, best, validation, reported: Some(reported) })
     }
 
     fn load(

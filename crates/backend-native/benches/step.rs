@@ -11,19 +11,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use mambafleet_backend::{Batch, Decay, ModelConfig, Objective, OptimizerConfig, Trainer};
+use mambafleet_backend::{Batch, ModelConfig, Objective, OptimizerConfig, Trainer};
 use mambafleet_backend_native::NativeBackend;
 use mambafleet_kernels::{Isa, roofline};
 use mambafleet_protocol::ModelSpec;
 
-const OPTIMIZER: OptimizerConfig = OptimizerConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weight_decay: 0.01,
-    decay: Decay::Matrices,
-    grad_clip: 1.0,
-};
+const OPTIMIZER: OptimizerConfig = OptimizerConfig::USUAL;
 
 /// How often the table measures each step.
 const ROUNDS: usize = 15;

@@ -9,21 +9,15 @@ use std::error::Error;
 use std::io::{Write, stdin, stdout};
 use std::time::{Duration, Instant};
 
-use mambafleet_backend::{Backend, Batch, Decay, ModelConfig, Objective, OptimizerConfig, Trainer};
+use mambafleet_backend::{Backend, Batch, ModelConfig, Objective, OptimizerConfig, Trainer};
 use mambafleet_backend_native::NativeBackend;
 use mambafleet_protocol::ModelSpec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 const RATE: f64 = 1e-3;
-const OPTIMIZER: OptimizerConfig = OptimizerConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weight_decay: 0.01,
-    decay: Decay::Matrices,
-    grad_clip: f64::INFINITY,
-};
+const OPTIMIZER: OptimizerConfig =
+    OptimizerConfig { grad_clip: f64::INFINITY, ..OptimizerConfig::USUAL };
 
 /// A reference model and its batch size.
 fn reference(name: &str) -> Option<(ModelConfig, usize)> {

@@ -28,8 +28,10 @@ pub(crate) struct Learner<T> {
     pub(crate) network: Network<T>,
     config: OptimizerConfig,
     team: Team<Worker<T>>,
-    /// Gradient of the mean loss over the last batch.
+    /// Gradient of the mean loss over the samples that wait for a step.
     pub(crate) grad: Vec<T>,
+    /// How many they are.
+    waiting: usize,
     /// Running means of the gradient and of its square.
     first: Vec<T>,
     second: Vec<T>,
@@ -52,18 +54,29 @@ impl<T: Real> Learner<T> {
         })?;
         let zeros = vec![T::ZERO; network.layout.len];
         let (grad, first, second) = (zeros.clone(), zeros.clone(), zeros);
-        Ok(Self { network, config: *config, team, grad, first, second, steps: 0 })
+        Ok(Self { network, config: *config, team, grad, waiting: 0, first, second, steps: 0 })
     }
 
-    /// The batch's mean loss; leaves its gradient in `self.grad`.
+    /// The batch's mean loss; leaves its gradient alone in `self.grad`.
     pub(crate) fn gradient(&mut self, batch: &Batch) -> Result<f64, BackendError> {
-        let Self { network, team, grad, .. } = self;
+        self.waiting = 0;
+        self.add_gradient(batch)
+    }
+
+    /// The batch's mean loss; `self.grad` becomes that of all samples that wait, these among them.
+    fn add_gradient(&mut self, batch: &Batch) -> Result<f64, BackendError> {
+        let Self { network, team, grad, waiting, .. } = self;
         check_batch(batch, network.dims.window(), network.dims.targets)?;
         network.refresh();
         let (network, dims) = (&*network, &network.dims);
-        let elements = (batch.samples * dims.outputs) as f64;
-        let scale = T::of(1.0 / elements);
-        grad.fill(T::ZERO);
+        let all = *waiting + batch.samples;
+        let kept = T::of(*waiting as f64 / all as f64);
+        match *waiting {
+            0 => grad.fill(T::ZERO),
+            _ => grad.iter_mut().for_each(|grad| *grad = *grad * kept),
+        }
+        *waiting = all;
+        let scale = T::of(1.0 / (all * dims.outputs) as f64);
         let mut loss = 0.0;
         let windows = batch.inputs.chunks(GROUP * dims.window());
         let mut groups = windows.zip(batch.targets.chunks(GROUP * dims.targets)).peekable();
@@ -79,7 +92,17 @@ impl<T: Real> Learner<T> {
                 }
             }
         }
-        Ok(loss / elements)
+        Ok(loss / (batch.samples * dims.outputs) as f64)
+    }
+
+    /// `value`, or an error if it is not finite.
+    fn finite(&self, what: &'static str, value: f64) -> Result<f64, BackendError> {
+        let step = self.steps + 1;
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(BackendError::Diverged { what, value, step })
+        }
     }
 
     /// Moves the weights along `self.grad`, scaled by `scale`.
@@ -125,28 +148,33 @@ impl<T: Real> Model for Learner<T> {
 }
 
 impl<T: Real> Trainer for Learner<T> {
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError> {
+    fn accumulate(&mut self, batch: &Batch) -> Result<f64, BackendError> {
+        let result = self.add_gradient(batch).and_then(|loss| self.finite("the loss", loss));
+        self.waiting *= usize::from(result.is_ok());
+        result
+    }
+
+    fn step(&mut self, learning_rate: f64) -> Result<(), BackendError> {
+        if std::mem::take(&mut self.waiting) == 0 {
+            return Ok(());
+        }
         if !(learning_rate.is_finite() && learning_rate >= 0.0) {
             let message = format!("learning rate is {learning_rate}, but must not be negative");
             return Err(BackendError::Config(message));
         }
-        let loss = self.gradient(batch)?;
         let norm = adamw::sum_of_squares(&self.grad).sqrt();
-        let step = self.steps + 1;
-        for (what, value) in [("the loss", loss), ("the gradient's norm", norm)] {
-            if !value.is_finite() {
-                return Err(BackendError::Diverged { what, value, step });
-            }
-        }
-        self.steps = step;
+        let norm = self.finite("the gradient's norm", norm)?;
+        self.steps += 1;
         let limit = self.config.grad_clip;
         self.update(learning_rate, if norm > limit { limit / norm } else { 1.0 });
-        Ok(loss)
+        Ok(())
     }
 
     fn gradients(&mut self, batch: &Batch) -> Result<(f64, NamedTensors), BackendError> {
-        let loss = self.gradient(batch)?;
-        Ok((loss, self.network.named(&self.grad)))
+        let kept = (self.grad.clone(), self.waiting);
+        let result = self.gradient(batch).map(|loss| (loss, self.network.named(&self.grad)));
+        (self.grad, self.waiting) = kept;
+        result
     }
 
     fn restore(&mut self, tensors: &NamedTensors) -> Result<(), BackendError> {

@@ -3,7 +3,7 @@
 
 mod parity;
 
-use mambafleet_backend::{Batch, Decay, ModelConfig, Objective, OptimizerConfig, Trainer};
+use mambafleet_backend::{Batch, ModelConfig, Objective, OptimizerConfig, Trainer};
 use mambafleet_kernels::{Isa, Real};
 use mambafleet_protocol::ModelSpec;
 use rand_chacha::ChaCha8Rng;
@@ -22,15 +22,6 @@ fn config(objective: Objective) -> ModelConfig {
 fn quantiles() -> Objective {
     Objective::Pinball { horizons: 2, levels: vec![0.1, 0.3, 0.5, 0.9] }
 }
-
-const OPTIMIZER: OptimizerConfig = OptimizerConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weight_decay: 0.01,
-    decay: Decay::Matrices,
-    grad_clip: 1.0,
-};
 
 /// Numbers even over `low` to `high`.
 struct Numbers(ChaCha8Rng);
@@ -74,7 +65,7 @@ fn learner<T: Real>(
     let mut fill = |len: usize| (0..len).map(|_| numbers.next(-1.5, 1.5) as f32).collect();
     let inputs = fill(samples * network.dims.window());
     let targets = fill(samples * network.dims.targets);
-    let learner = Learner::new(network, &OPTIMIZER, threads).unwrap();
+    let learner = Learner::new(network, &OptimizerConfig::USUAL, threads).unwrap();
     (learner, Batch { inputs, targets, samples })
 }
 

@@ -107,16 +107,21 @@ impl ModelConfig {
     }
 }
 
+impl OptimizerConfig {
+    /// The usual settings of AdamW, with gradients of a norm of at most 1.
+    pub const USUAL: Self = Self {
+        beta1: 0.9,
+        beta2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        decay: Decay::Matrices,
+        grad_clip: 1.0,
+    };
+}
+
 impl From<&TrainSpec> for OptimizerConfig {
     fn from(train: &TrainSpec) -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: train.weight_decay,
-            decay: Decay::Matrices,
-            grad_clip: train.grad_clip,
-        }
+        Self { weight_decay: train.weight_decay, grad_clip: train.grad_clip, ..Self::USUAL }
     }
 }
 

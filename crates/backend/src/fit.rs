@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use mambafleet_protocol::{RunId, Symbol, TaskSpec, TrainSpec};
+use mambafleet_protocol::{RunId, Spent, Stopwatch, Symbol, TaskSpec, TrainSpec};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Trainer;
 use crate::samples::{Samples, predict_all, targets_of};
-use crate::{Backend, BackendError, Batch, Model, ModelConfig, NamedTensors, OptimizerConfig};
+use crate::schedule::Schedule;
+use crate::{Backend, BackendError, Batch, Model, ModelConfig, NamedTensors};
+use crate::{OptimizerConfig, Trainer};
 
 /// What is to be trained, fully resolved.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,8 @@ pub struct Fitted {
     pub epochs: Vec<EpochMetrics>,
     /// Index into `epochs` of the one whose weights were kept; 0 if there is none.
     pub best: usize,
+    /// What validation took, as far as it can be told from training.
+    pub validation: Spent,
     /// What an outside program says of itself. `epochs` is then its word too, and whoever judges
     /// the model measures its validation loss again.
     pub reported: Option<Reported>,
@@ -113,8 +116,12 @@ pub struct Reported {
 }
 
 /// Trains step by step, until the epochs are used up or `patience` epochs brought no better
-/// validation loss, and then puts the best weights back.
-pub(crate) fn by_steps<B: Backend + ?Sized>(
+/// validation loss, and then puts the best weights back. What [`Backend::fit`] does where a backend
+/// has nothing better.
+///
+/// # Errors
+/// As [`Backend::fit`].
+pub fn fit_by_steps<B: Backend + ?Sized>(
     backend: &B,
     job: &Job<'_>,
     train: &dyn Samples,
@@ -122,22 +129,27 @@ pub(crate) fn by_steps<B: Backend + ?Sized>(
     observer: &mut dyn Observer,
 ) -> Result<Fitted, BackendError> {
     let mut trainer = backend.create(job.config, job.optimizer, job.train.seed, job.threads)?;
-    let steps_per_epoch = train.len().div_ceil(job.train.batch_size.max(1));
+    let TrainSpec { batch_size, accumulate, .. } = *job.train;
+    let per_step = batch_size.max(1).saturating_mul(accumulate.max(1));
+    let steps_per_epoch = train.len().div_ceil(per_step);
     let schedule = Schedule::new(job.train, steps_per_epoch);
     let mut order: Vec<usize> = (0..train.len()).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(job.train.seed);
     let mut epochs: Vec<EpochMetrics> = Vec::with_capacity(job.train.epochs.min(1 << 12));
     let mut best: Option<(usize, NamedTensors)> = None;
     let validation_targets = targets_of(validation);
+    let mut spent = Spent::default();
     for epoch in 1..=job.train.epochs {
         let started = Instant::now();
         order.shuffle(&mut rng);
         let first_step = (epoch - 1) * steps_per_epoch;
-        let pass = Pass { train, order: &order, batch_size: job.train.batch_size, first_step };
+        let pass = Pass { train, order: &order, batch_size, per_step, first_step };
         let train_loss = pass.run(trainer.as_mut(), &schedule, observer)?;
         let train_seconds = started.elapsed().as_secs_f64();
+        let watch = Stopwatch::start();
         let predictions = predict_all(validation, trainer.as_mut())?;
         let validation_loss = job.config.objective.loss(&predictions, &validation_targets)?;
+        spent += watch.spent();
         let metrics = EpochMetrics {
             epoch,
             train_loss,
@@ -163,7 +175,7 @@ pub(crate) fn by_steps<B: Backend + ?Sized>(
         }
         None => 0,
     };
-    Ok(Fitted { model: trainer, epochs, best, reported: None })
+    Ok(Fitted { model: trainer, epochs, best, validation: spent, reported: None })
 }
 
 /// One pass over the samples in a given order.
@@ -171,6 +183,8 @@ struct Pass<'a> {
     train: &'a dyn Samples,
     order: &'a [usize],
     batch_size: usize,
+    /// Samples per step.
+    per_step: usize,
     /// Steps taken before it.
     first_step: usize,
 }
@@ -185,58 +199,16 @@ impl Pass<'_> {
     ) -> Result<f64, BackendError> {
         let mut batch = Batch::default();
         let mut sum = 0.0;
-        for (index, samples) in self.order.chunks(self.batch_size.max(1)).enumerate() {
-            if observer.is_cancelled() {
-                return Err(BackendError::Cancelled);
+        for (index, of_step) in self.order.chunks(self.per_step).enumerate() {
+            for samples in of_step.chunks(self.batch_size.max(1)) {
+                if observer.is_cancelled() {
+                    return Err(BackendError::Cancelled);
+                }
+                self.train.gather(samples, &mut batch);
+                sum += trainer.accumulate(&batch)? * samples.len() as f64;
             }
-            self.train.gather(samples, &mut batch);
-            let loss = trainer.train_step(&batch, schedule.rate(self.first_step + index))?;
-            sum += loss * samples.len() as f64;
+            trainer.step(schedule.rate(self.first_step + index))?;
         }
         Ok(sum / self.order.len().max(1) as f64)
-    }
-}
-
-/// Linear warm-up, then half a cosine down to a tenth of the peak (Loshchilov & Hutter 2017,
-/// arXiv:1608.03983, without restarts).
-struct Schedule {
-    peak: f64,
-    warmup: usize,
-    total: usize,
-}
-
-impl Schedule {
-    const FLOOR: f64 = 0.1;
-
-    fn new(train: &TrainSpec, steps_per_epoch: usize) -> Self {
-        let total = train.epochs.saturating_mul(steps_per_epoch);
-        let warmup = (train.warmup * total as f64) as usize;
-        Self { peak: train.learning_rate, warmup, total }
-    }
-
-    /// The learning rate of a step, counted from 0.
-    fn rate(&self, step: usize) -> f64 {
-        if step < self.warmup {
-            return self.peak * (step + 1) as f64 / (self.warmup + 1) as f64;
-        }
-        let left = (self.total - self.warmup).max(1);
-        let done = (step - self.warmup) as f64 / left as f64;
-        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos());
-        self.peak * (Self::FLOOR + (1.0 - Self::FLOOR) * cosine)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_rises_then_falls_to_a_tenth() {
-        let schedule = Schedule { peak: 1.0, warmup: 10, total: 100 };
-        let rates: Vec<f64> = (0..100).map(|step| schedule.rate(step)).collect();
-        assert!(rates[..11].is_sorted() && rates[10..].is_sorted_by(|a, b| a >= b));
-        assert!(rates[0] > 0.0 && (rates[10] - 1.0).abs() < 1e-12);
-        assert!(rates[99] > 0.1 && rates[99] < 0.11);
-        assert!((Schedule { peak: 1.0, warmup: 0, total: 1 }.rate(0) - 1.0).abs() < 1e-12);
     }
 }

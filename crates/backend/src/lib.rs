@@ -9,13 +9,16 @@
 //! - a [`Trainer`] is a model that also takes optimiser steps. A backend that has one need not
 //!   care about epochs: [`Backend::fit`] drives it.
 //!
-//! [`parity`] replays on any backend what a reference implementation has computed.
+//! [`conformance`] holds any backend to what these traits promise, [`parity`] to what a reference
+//! implementation has computed.
 
 mod config;
+pub mod conformance;
 mod fit;
 pub mod parity;
 mod registry;
 pub mod samples;
+mod schedule;
 mod tensor;
 
 use std::sync::Arc;
@@ -24,7 +27,7 @@ use mambafleet_protocol::ProgramSpec;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Decay, ModelConfig, Objective, OptimizerConfig};
-pub use fit::{Cancellation, EpochMetrics, Fitted, Job, Observer, Reported};
+pub use fit::{Cancellation, EpochMetrics, Fitted, Job, Observer, Reported, fit_by_steps};
 pub use registry::{Registry, UnknownBackend};
 pub use samples::Samples;
 pub use tensor::{NamedTensors, Tensor};
@@ -83,7 +86,7 @@ pub trait Backend: Send + Sync {
         validation: &dyn Samples,
         observer: &mut dyn Observer,
     ) -> Result<Fitted, BackendError> {
-        fit::by_steps(self, job, train, validation, observer)
+        fit_by_steps(self, job, train, validation, observer)
     }
 
     /// A model for prediction only, with the given weights.
@@ -117,13 +120,32 @@ pub trait Model: Send {
 
 /// A model that learns.
 pub trait Trainer: Model {
-    /// One optimiser step on one batch at the given learning rate. Returns the batch's mean loss
-    /// before the step.
+    /// Adds a batch to those whose mean gradient, over all their samples, the next
+    /// [`step`](Self::step) follows. Returns the batch's mean loss.
     ///
     /// # Errors
-    /// [`BackendError::Diverged`] when the loss or a gradient is not finite (the weights are then
-    /// as before the step), [`BackendError::Shape`] when the batch does not fit the model.
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError>;
+    /// [`BackendError::Diverged`] when the loss is not finite, [`BackendError::Shape`] when the
+    /// batch does not fit the model. No batch waits for a step after an error.
+    fn accumulate(&mut self, batch: &Batch) -> Result<f64, BackendError>;
+
+    /// One optimiser step at the given learning rate, with the batches added since the last one.
+    /// Without any it does nothing.
+    ///
+    /// # Errors
+    /// [`BackendError::Diverged`] when the gradient is not finite, [`BackendError::Config`] for a
+    /// learning rate that is negative or not finite. The weights are then as before, and no batch
+    /// waits any more.
+    fn step(&mut self, learning_rate: f64) -> Result<(), BackendError>;
+
+    /// One optimiser step on one batch alone. Returns the batch's mean loss before the step.
+    ///
+    /// # Errors
+    /// Those of [`accumulate`](Self::accumulate) and [`step`](Self::step).
+    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError> {
+        let loss = self.accumulate(batch)?;
+        self.step(learning_rate)?;
+        Ok(loss)
+    }
 
     /// The batch's mean loss and its gradient by every tensor, before any clipping. Nothing is
     /// changed. For checks alone: a backend may leave it out.

@@ -13,7 +13,7 @@ use crate::exit;
 mod backends;
 mod store;
 
-pub(crate) use backends::CheckArgs;
+pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
@@ -275,6 +275,9 @@ pub(crate) enum BackendsCommand {
     /// Compare a backend with what a reference implementation has computed
     #[command(after_help = backends::CHECK_HELP)]
     Check(CheckArgs),
+    /// Hold a backend, such as a program of your own, to what every backend must do
+    #[command(after_help = backends::CONFORM_HELP)]
+    Conform(ConformArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
-    FailureKind, JobResult, JobSpec, Outcome, PROTOCOL_VERSION, Symbol, WorkerEvent, WorkerRequest,
-    cause_chain,
+    FailureKind, JobResult, JobSpec, Outcome, PROTOCOL_VERSION, StageTimes, Symbol, WorkerEvent,
+    WorkerRequest, cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -16,7 +16,8 @@ use crate::process::{FromWorker, Process, Tagged};
 use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals};
 use crate::{
-    RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, StampedEvent, SymbolSummary,
+    RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
+    SymbolSummary,
 };
 
 /// How long a worker may take to say hello.
@@ -105,6 +106,8 @@ struct Dispatcher<'a> {
     sink: UnboundedSender<Tagged>,
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
+    /// What all attempts took that ended.
+    times: StageTimes,
     /// The signal that asked the run to end, and when it came.
     interrupt: Option<(Interrupt, Instant)>,
     /// When draining ends and killing begins.
@@ -134,6 +137,7 @@ impl<'a> Dispatcher<'a> {
             sink,
             inbox,
             outcomes: vec![None; plan.jobs.len()],
+            times: StageTimes::default(),
             interrupt: None,
             kill_at: None,
         }
@@ -158,11 +162,13 @@ impl<'a> Dispatcher<'a> {
             symbol: job.symbol.clone(),
             outcome: outcome.unwrap_or(Outcome::Interrupted { started: false }),
         });
+        let seconds = self.started.elapsed().as_secs_f64();
         let summary = RunSummary::new(
             self.plan.run.clone(),
             self.plan.created_at,
-            self.started.elapsed().as_secs_f64(),
+            seconds,
             self.interrupt.map(|(interrupt, _)| interrupt.number()),
+            RunTime::new(self.plan.workers(), seconds, self.times),
             symbols.collect(),
         );
         self.emit(RunEvent::RunFinished { summary: summary.clone() });
@@ -383,11 +389,12 @@ impl<'a> Dispatcher<'a> {
 
     fn on_event(&mut self, id: u64, event: WorkerEvent) {
         let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let WorkerEvent::Hello { protocol, pid, .. } = event {
+        if let WorkerEvent::Hello { protocol, pid, cpu_seconds, .. } = event {
             if protocol != PROTOCOL_VERSION {
                 return self.condemn(id, foreign(protocol));
             }
             worker.deadline = None;
+            self.times.other.cpu_seconds += cpu_seconds;
             let slot = worker.slot;
             self.emit(RunEvent::WorkerStarted { worker: id, pid });
             return self.feed(Input::WorkerUp { slot });
@@ -402,11 +409,12 @@ impl<'a> Dispatcher<'a> {
             WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } => {}
             WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
             WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
-            WorkerEvent::Finished { attempt: ended, seconds, result, .. } => {
+            WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
                 if ended != attempt {
                     return self.condemn(id, format!("ended attempt {ended} instead of {attempt}"));
                 }
                 worker.job = None;
+                self.times += times;
                 let slot = worker.slot;
                 let result = self.judge(job, result);
                 self.feed(Input::AttemptEnded { slot, seconds, result });

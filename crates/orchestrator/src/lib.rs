@@ -21,7 +21,7 @@ pub use event::{RunEvent, StampedEvent};
 pub use plan::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
 pub use scheduler::{Action, Input, Scheduler, Settled};
-pub use summary::{RunSummary, SymbolSummary};
+pub use summary::{RunSummary, RunTime, SymbolSummary};
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.
 pub const RUN_SCHEMA: u32 = 1;

@@ -1,7 +1,7 @@
 //! What remains of a run.
 
 use jiff::Timestamp;
-use mambafleet_protocol::{Outcome, RunId, Symbol};
+use mambafleet_protocol::{Outcome, RunId, StageTimes, Symbol, process_cpu_time};
 use serde::{Deserialize, Serialize};
 
 use crate::RUN_SCHEMA;
@@ -21,8 +21,40 @@ pub struct RunSummary {
     pub seconds: f64,
     /// Number of the signal that ended it early, if one did.
     pub signal: Option<i32>,
+    /// Where the time went.
+    #[serde(default)]
+    pub time: RunTime,
     /// Every symbol of the plan, in the plan's order.
     pub symbols: Vec<SymbolSummary>,
+}
+
+/// Where the time of a run went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunTime {
+    /// Workers that ran side by side at most; with the wall time of the run, what there was to
+    /// spend.
+    pub workers: usize,
+    /// What attempts took, of all workers together. An attempt whose worker died is not in it.
+    pub stages: StageTimes,
+    /// Wall time of all workers together that went into no attempt that ended, in seconds.
+    pub idle_seconds: f64,
+    /// Processor time of the orchestrator, in seconds.
+    pub orchestrator_cpu_seconds: f64,
+}
+
+impl RunTime {
+    /// The account of a run that took `seconds` and ends now.
+    pub(crate) fn new(workers: usize, seconds: f64, stages: StageTimes) -> Self {
+        let idle_seconds = (workers as f64 * seconds - stages.total().seconds).max(0.0);
+        let orchestrator_cpu_seconds = process_cpu_time().as_secs_f64();
+        Self { workers, stages, idle_seconds, orchestrator_cpu_seconds }
+    }
+
+    /// Processor time of all workers and the orchestrator, in seconds.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        self.stages.total().cpu_seconds + self.orchestrator_cpu_seconds
+    }
 }
 
 /// One symbol of a run.
@@ -43,10 +75,11 @@ impl RunSummary {
         started_at: Timestamp,
         seconds: f64,
         signal: Option<i32>,
+        time: RunTime,
         symbols: Vec<SymbolSummary>,
     ) -> Self {
         let finished_at = Timestamp::now();
-        Self { schema: RUN_SCHEMA, run, started_at, finished_at, seconds, signal, symbols }
+        Self { schema: RUN_SCHEMA, run, started_at, finished_at, seconds, signal, time, symbols }
     }
 
     /// Number of symbols whose outcome has this label.

@@ -10,7 +10,8 @@ use mambafleet_orchestrator::{
     Reporter, RetryPolicy, RunEvent, RunPlan, RunSummary, StampedEvent, WorkerCommand, new_run_id,
 };
 use mambafleet_protocol::{
-    DataSource, FailureKind, JobSpec, ModelSpec, Outcome, SplitSpec, Symbol, TaskSpec, TrainSpec,
+    DataSource, FailureKind, JobSpec, ModelSpec, Outcome, ScheduleSpec, SplitSpec, Symbol,
+    TaskSpec, TrainSpec,
 };
 use tempfile::TempDir;
 
@@ -77,6 +78,8 @@ impl Fleet {
                 learning_rate: 0.1,
                 weight_decay: 0.0,
                 grad_clip: 1.0,
+                accumulate: 1,
+                schedule: ScheduleSpec::Cosine,
                 warmup: 0.0,
                 patience: 1,
                 seed: 1,

@@ -86,6 +86,7 @@ mod tests {
             symbol: Symbol::new(symbol).unwrap(),
             attempt: 1,
             seconds: 0.25,
+            times: crate::StageTimes::default(),
             result: JobResult::Failed { kind: FailureKind::Data, cause, hint: None },
         }
     }

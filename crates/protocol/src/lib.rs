@@ -17,6 +17,7 @@ mod outcome;
 mod run_id;
 mod spec;
 mod symbol;
+mod time;
 
 pub use cause::{cause_chain, signal_name};
 pub use message::{
@@ -25,7 +26,8 @@ pub use message::{
 pub use outcome::{FailureKind, Headline, Outcome};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
-    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, SplitSpec, TaskSpec, TrainSpec,
-    mix64, symbol_seed,
+    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, SplitSpec, TaskSpec,
+    TrainSpec, mix64, symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol, is_device_name};
+pub use time::{Spent, StageTimes, Stopwatch, process_cpu_time};

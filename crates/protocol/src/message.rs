@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureKind, Headline, JobSpec, Symbol};
+use crate::{FailureKind, Headline, JobSpec, StageTimes, Symbol};
 
 /// Version of the messages. A worker of another version is refused at its [`WorkerEvent::Hello`].
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -33,6 +33,9 @@ pub enum WorkerEvent {
         pid: u32,
         /// Version of its program.
         version: String,
+        /// Processor time that it took to start, in seconds.
+        #[serde(default)]
+        cpu_seconds: f64,
     },
     /// A job was taken up.
     Started {
@@ -53,6 +56,9 @@ pub enum WorkerEvent {
         attempt: u32,
         /// Wall time of the attempt, in seconds.
         seconds: f64,
+        /// What it took by stage.
+        #[serde(default)]
+        times: StageTimes,
         /// How it ended.
         result: JobResult,
     },

@@ -119,20 +119,39 @@ pub struct TrainSpec {
     pub backend: String,
     /// Passes over the training samples at most.
     pub epochs: usize,
-    /// Samples per optimiser step.
+    /// Samples whose gradient is computed in one go.
     pub batch_size: usize,
+    /// Batches per optimiser step: the step follows the mean gradient of all their samples.
+    pub accumulate: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// How the learning rate runs after, and in the case of one cycle also during, its rise.
+    pub schedule: ScheduleSpec,
     /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest global gradient norm; larger gradients are scaled down.
     pub grad_clip: f64,
-    /// Fraction of all steps over which the learning rate rises from zero.
+    /// Fraction of all steps over which the learning rate rises to its peak.
     pub warmup: f64,
     /// Epochs without a better validation loss before training stops early.
     pub patience: usize,
     /// Seed of this symbol's initial weights and sample order.
     pub seed: u64,
+}
+
+/// The course of the learning rate over a training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScheduleSpec {
+    /// A linear rise from zero, then half a cosine down to a tenth of the peak (Loshchilov & Hutter
+    /// 2017, arXiv:1608.03983, without restarts).
+    #[default]
+    Cosine,
+    /// Half a cosine up from a 25th of the peak, then half a cosine down to a 10,000th of where it
+    /// began (Smith & Topin 2018, arXiv:1708.07120, with cosines for its lines).
+    OneCycle,
+    /// A linear rise from zero, then the peak for ever.
+    Constant,
 }
 
 /// A program that trains and forecasts in mambafleet's place.
@@ -241,6 +260,11 @@ impl TrainSpec {
     pub fn validate(&self) -> Result<(), InvalidSpec> {
         ensure(self.epochs >= 1, "train.epochs", "must be at least 1")?;
         ensure(self.batch_size >= 1, "train.batch_size", "must be at least 1")?;
+        ensure(
+            (1..=1 << 20).contains(&self.accumulate),
+            "train.accumulate",
+            "must be at least 1 batch and at most 1048576",
+        )?;
         ensure(
             self.learning_rate.is_finite() && self.learning_rate > 0.0,
             "train.learning_rate",

@@ -1,13 +1,16 @@
 //! One attempt at one symbol, from bars to a committed generation.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{Store, SymbolStore, Wait};
 use mambafleet_backend::{Backend, Job, ModelConfig, NamedTensors, OptimizerConfig, Registry};
 use mambafleet_dataset::{self as dataset, Dataset};
-use mambafleet_protocol::{Headline, JobResult, JobSpec, SampleCounts, WorkerEvent, cause_chain};
+use mambafleet_protocol::{
+    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, WorkerEvent,
+    cause_chain,
+};
 
 use crate::evaluation::{Metrics, evaluate};
 use crate::metadata::METADATA_SCHEMA;
@@ -22,10 +25,10 @@ pub fn run_attempt(job: &JobSpec, registry: &Registry, program: &str, emitter: &
     let span =
         tracing::info_span!("attempt", run = %job.run, symbol = %job.symbol, n = job.attempt);
     let _entered = span.enter();
-    let started = Instant::now();
+    let mut clock = Clock::start();
     let (symbol, attempt) = (job.symbol.clone(), job.attempt);
     emitter.emit(&WorkerEvent::Started { symbol: symbol.clone(), attempt });
-    let result = match train_and_commit(job, registry, program, emitter) {
+    let result = match train_and_commit(job, registry, program, emitter, &mut clock) {
         Ok(result) => result,
         Err(AttemptError::Deserted) => return,
         Err(error) => {
@@ -33,8 +36,33 @@ pub fn run_attempt(job: &JobSpec, registry: &Registry, program: &str, emitter: &
             error.into()
         }
     };
-    let seconds = started.elapsed().as_secs_f64();
-    emitter.emit(&WorkerEvent::Finished { symbol, attempt, seconds, result });
+    let (seconds, times) = clock.stop();
+    emitter.emit(&WorkerEvent::Finished { symbol, attempt, seconds, times, result });
+}
+
+/// Measures an attempt, stage by stage.
+struct Clock {
+    whole: Stopwatch,
+    stage: Stopwatch,
+    times: StageTimes,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let whole = Stopwatch::start();
+        Self { whole, stage: whole, times: StageTimes::default() }
+    }
+
+    /// What has passed since the last stage ended belongs to the one that `stage` picks.
+    fn end(&mut self, stage: impl FnOnce(&mut StageTimes) -> &mut Spent) {
+        *stage(&mut self.times) += self.stage.lap();
+    }
+
+    /// Wall time of the whole, and what its stages took.
+    fn stop(mut self) -> (f64, StageTimes) {
+        self.end(|times| &mut times.other);
+        (self.whole.spent().seconds, self.times)
+    }
 }
 
 fn train_and_commit(
@@ -42,9 +70,9 @@ fn train_and_commit(
     registry: &Registry,
     program: &str,
     emitter: &Emitter,
+    clock: &mut Clock,
 ) -> Result<JobResult, AttemptError> {
     let started_at = Timestamp::now();
-    let clock = Instant::now();
     job.task.validate()?;
     job.model.validate()?;
     job.train.validate()?;
@@ -60,11 +88,11 @@ fn train_and_commit(
         return Ok(JobResult::UpToDate { generation });
     }
     let data = dataset::prepare(&bars, &job.task)?;
-    let load = clock.elapsed().as_secs_f64();
+    clock.end(|times| &mut times.load);
     announce(job, &data, bars.bars.len(), emitter);
     let config = ModelConfig::for_task(&job.task, job.model);
     let optimizer = OptimizerConfig::from(&job.train);
-    let fitted = train(job, backend, &config, &optimizer, &data, emitter)?;
+    let fitted = train(job, backend, &config, &optimizer, &data, emitter, clock)?;
     let metadata = Metadata {
         schema: METADATA_SCHEMA,
         symbol: job.symbol.clone(),
@@ -85,10 +113,11 @@ fn train_and_commit(
             attempt: job.attempt,
             started_at,
             threads: job.threads,
-            seconds: StageSeconds { load, ..fitted.seconds },
+            seconds: StageSeconds::from(&clock.times),
         },
     };
     let generation = commit(job, &store, &fitted, &metadata)?;
+    clock.end(|times| &mut times.commit);
     Ok(JobResult::Committed { generation, headline: fitted.metrics.headline })
 }
 
@@ -124,7 +153,6 @@ fn announce(job: &JobSpec, data: &Dataset, bars: usize, emitter: &Emitter) {
 struct Fitted {
     tensors: NamedTensors,
     metrics: Metrics,
-    seconds: StageSeconds,
 }
 
 fn train(
@@ -134,8 +162,8 @@ fn train(
     optimizer: &OptimizerConfig,
     data: &Dataset,
     emitter: &Emitter,
+    clock: &mut Clock,
 ) -> Result<Fitted, AttemptError> {
-    let clock = Instant::now();
     let told = Job {
         symbol: &job.symbol,
         run: &job.run,
@@ -150,11 +178,12 @@ fn train(
     let mut observer = Reporting { job, emitter };
     let mut trained =
         backend.fit(&told, &part(data.train()), &part(data.validation()), &mut observer)?;
-    let train = clock.elapsed().as_secs_f64();
+    clock.end(|times| &mut times.train);
+    clock.times.train = clock.times.train - trained.validation;
+    clock.times.validate += trained.validation;
     let metrics = evaluate(&mut trained, &job.task, config, data)?;
-    let evaluate = clock.elapsed().as_secs_f64() - train;
-    let seconds = StageSeconds { load: 0.0, train, evaluate };
-    Ok(Fitted { tensors: trained.model.tensors()?, metrics, seconds })
+    clock.end(|times| &mut times.evaluate);
+    Ok(Fitted { tensors: trained.model.tensors()?, metrics })
 }
 
 /// Stages all files, takes the lock, commits.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mambafleet_backend::{ModelConfig, OptimizerConfig};
 use mambafleet_dataset::{DatasetSummary, Scaler};
-use mambafleet_protocol::{DataSource, RunId, Symbol, TaskSpec, TrainSpec};
+use mambafleet_protocol::{DataSource, RunId, StageTimes, Symbol, TaskSpec, TrainSpec};
 use serde::{Deserialize, Serialize};
 
 /// File of a generation that holds its [`Metadata`].
@@ -80,8 +80,16 @@ pub struct Provenance {
 pub struct StageSeconds {
     /// Reading bars and computing features.
     pub load: f64,
-    /// Training, validation after each epoch included.
+    /// Training.
     pub train: f64,
-    /// Evaluation on the test part.
+    /// Validation after each epoch, evaluation on the test part.
     pub evaluate: f64,
+}
+
+impl From<&StageTimes> for StageSeconds {
+    fn from(times: &StageTimes) -> Self {
+        let StageTimes { load, train, validate, evaluate, .. } = *times;
+        let evaluate = validate + evaluate;
+        Self { load: load.seconds, train: train.seconds, evaluate: evaluate.seconds }
+    }
 }

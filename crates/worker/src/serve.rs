@@ -6,7 +6,9 @@ use std::sync::mpsc::{Sender, channel};
 
 use mambafleet_backend::Registry;
 use mambafleet_protocol::codec::{self, Line, MAX_LINE};
-use mambafleet_protocol::{JobSpec, PROTOCOL_VERSION, WorkerEvent, WorkerRequest};
+use mambafleet_protocol::{
+    JobSpec, PROTOCOL_VERSION, WorkerEvent, WorkerRequest, process_cpu_time,
+};
 
 use crate::{Emitter, run_attempt, stderr};
 
@@ -56,6 +58,7 @@ pub fn serve(
         protocol: PROTOCOL_VERSION,
         pid: std::process::id(),
         version: program.to_owned(),
+        cpu_seconds: process_cpu_time().as_secs_f64(),
     });
     while let Ok(job) = requests.recv() {
         let job = job?;

@@ -1,18 +1,11 @@
 //! Small models and deterministic data.
 
-use mambafleet_backend::{Backend, Batch, Decay, ModelConfig, NamedTensors, Objective};
+use mambafleet_backend::{Backend, Batch, ModelConfig, NamedTensors, Objective};
 use mambafleet_backend::{OptimizerConfig, Tensor, Trainer};
 use mambafleet_backend_native::NativeBackend;
 use mambafleet_protocol::ModelSpec;
 
-pub(crate) const OPTIMIZER: OptimizerConfig = OptimizerConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weight_decay: 0.01,
-    decay: Decay::Matrices,
-    grad_clip: 1.0,
-};
+pub(crate) const OPTIMIZER: OptimizerConfig = OptimizerConfig::USUAL;
 
 /// A linear congruential generator (Knuth's MMIX constants): enough to fill test arrays.
 pub(crate) struct Numbers(u64);

@@ -19,14 +19,8 @@ const STEPS: usize = 3;
 /// The learning rate of each.
 const LEARNING_RATE: f64 = 1e-3;
 /// The optimiser's settings.
-const OPTIMIZER: OptimizerConfig = OptimizerConfig {
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weight_decay: 0.01,
-    decay: Decay::All,
-    grad_clip: f64::INFINITY,
-};
+const OPTIMIZER: OptimizerConfig =
+    OptimizerConfig { decay: Decay::All, grad_clip: f64::INFINITY, ..OptimizerConfig::USUAL };
 
 impl Case {
     /// Reads a parity file and checks that it is whole.

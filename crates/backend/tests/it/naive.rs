@@ -50,6 +50,7 @@ struct NaiveModel {
     parameters: Parameters,
     moments: BTreeMap<String, Vec<(f64, f64)>>,
     steps: i32,
+    waiting: Batch,
 }
 
 impl Backend for Naive {
@@ -74,8 +75,15 @@ impl Backend for Naive {
     ) -> Result<Box<dyn Trainer>, BackendError> {
         let (config, optimizer) = (config.clone(), *optimizer);
         let (parameters, moments) = (Parameters::new(), BTreeMap::new());
-        let backend = *self;
-        Ok(Box::new(NaiveModel { backend, config, optimizer, parameters, moments, steps: 0 }))
+        Ok(Box::new(NaiveModel {
+            backend: *self,
+            config,
+            optimizer,
+            parameters,
+            moments,
+            steps: 0,
+            waiting: Batch::default(),
+        }))
     }
 
     fn load(
@@ -218,8 +226,16 @@ impl Model for NaiveModel {
 }
 
 impl Trainer for NaiveModel {
-    fn train_step(&mut self, batch: &Batch, learning_rate: f64) -> Result<f64, BackendError> {
-        let (loss, gradient) = (self.loss(batch, None).value, self.gradient(batch));
+    fn accumulate(&mut self, batch: &Batch) -> Result<f64, BackendError> {
+        self.waiting.inputs.extend(&batch.inputs);
+        self.waiting.targets.extend(&batch.targets);
+        self.waiting.samples += batch.samples;
+        Ok(self.loss(batch, None).value)
+    }
+
+    fn step(&mut self, learning_rate: f64) -> Result<(), BackendError> {
+        let batch = std::mem::take(&mut self.waiting);
+        let gradient = self.gradient(&batch);
         self.steps += 1;
         let OptimizerConfig { beta1, beta2, mut epsilon, .. } = self.optimizer;
         if self.is(Mutation::LargeEpsilon) {
@@ -246,7 +262,7 @@ impl Trainer for NaiveModel {
                 *weight -= learning_rate * (*first / first_part) / root;
             }
         }
-        Ok(loss)
+        Ok(())
     }
 
     fn gradients(&mut self, batch: &Batch) -> Result<(f64, NamedTensors), BackendError> {

@@ -1,11 +1,12 @@
 //! `mambafleet backends`.
 
 mod check;
+mod conform;
 
 use serde::Serialize;
 
 use super::registry;
-use crate::args::{BackendsArgs, BackendsCommand};
+use crate::args::{BackendsArgs, BackendsCommand, Common};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -25,10 +26,11 @@ struct Row {
 }
 
 /// Carries out the subcommand; without one, lists.
-pub(crate) fn run(args: &BackendsArgs, output: Output) -> Result<Exit, CliError> {
+pub(crate) fn run(common: &Common, args: &BackendsArgs, output: Output) -> Result<Exit, CliError> {
     match &args.command {
         None | Some(BackendsCommand::List) => list(output),
         Some(BackendsCommand::Check(args)) => check::run(args, output),
+        Some(BackendsCommand::Conform(args)) => conform::run(common, args, output),
     }
 }
 

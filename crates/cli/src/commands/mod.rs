@@ -52,7 +52,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
-        Command::Backends(args) => backends::run(&args, output),
+        Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use mambafleet_artifacts::Wait;
 use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
-use mambafleet_protocol::{DataSource, InvalidSpec, ModelSpec, ProgramSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{
+    DataSource, InvalidSpec, ModelSpec, ProgramSpec, ScheduleSpec, TaskSpec, TrainSpec,
+};
 use serde::Deserialize;
 
 use super::value::{AutoOr, AutoOrDuration, HumanDuration};
@@ -88,7 +90,9 @@ pub(crate) struct Train {
     command_timeout: HumanDuration,
     epochs: usize,
     batch_size: usize,
+    accumulate: usize,
     learning_rate: f64,
+    schedule: ScheduleSpec,
     weight_decay: f64,
     grad_clip: f64,
     warmup: f64,
@@ -103,7 +107,9 @@ impl Train {
             backend: self.backend.clone(),
             epochs: self.epochs,
             batch_size: self.batch_size,
+            accumulate: self.accumulate,
             learning_rate: self.learning_rate,
+            schedule: self.schedule,
             weight_decay: self.weight_decay,
             grad_clip: self.grad_clip,
             warmup: self.warmup,

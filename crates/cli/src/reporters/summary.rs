@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use mambafleet_orchestrator::{RunSummary, SymbolSummary};
+use mambafleet_orchestrator::{RunSummary, RunTime, SymbolSummary};
 use mambafleet_protocol::{Outcome, Symbol};
 
 use super::plain::count;
@@ -38,11 +38,43 @@ pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool
         }
     }
     let _ = write!(text, "\n{} in {}", counts(summary), seconds(summary.seconds));
+    text.push_str(&time(summary));
     if synthetic {
         let _ = write!(text, "\n{SYNTHETIC_NOTE}");
     }
     let _ = write!(text, "\nrecord: {}", record.display());
     text
+}
+
+/// Where the workers' time went, and the processor's; nothing for a run without attempts.
+fn time(summary: &RunSummary) -> String {
+    let RunTime { workers, stages, idle_seconds, orchestrator_cpu_seconds } = summary.time;
+    let mut parts: Vec<_> =
+        stages.named().into_iter().map(|(name, spent)| (name, spent.seconds)).collect();
+    parts.push(("idle", idle_seconds));
+    if stages.total().seconds == 0.0 {
+        return String::new();
+    }
+    let parts = shares(&parts);
+    let mut text = format!("\ntime of {}: {parts}", count(workers, "worker"));
+    let used = summary.time.cpu_seconds();
+    if stages.total().cpu_seconds > 0.0 {
+        let in_training = 100.0 * stages.train.cpu_seconds / used;
+        let own = 100.0 * orchestrator_cpu_seconds / used;
+        let _ = write!(
+            text,
+            "\nprocessor time {}: {in_training:.1} % in training steps, {own:.1} % orchestrator",
+            seconds(used)
+        );
+    }
+    text
+}
+
+/// `load 0.4 %, train 99.6 %`.
+fn shares(parts: &[(&str, f64)]) -> String {
+    let sum = parts.iter().map(|(_, part)| part).sum::<f64>().max(f64::MIN_POSITIVE);
+    let share = |(name, part): &(&str, f64)| format!("{name} {:.1} %", 100.0 * part / sum);
+    parts.iter().map(share).collect::<Vec<_>>().join(", ")
 }
 
 /// `2 trained, 1 failed`.
