@@ -10,6 +10,8 @@ mod identity;
 mod message;
 mod model;
 mod process;
+#[cfg(test)]
+mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
