@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long a guard may take to end what it guards, and itself.
 const GUARD_GRACE: Duration = GRACE.saturating_add(Duration::from_secs(1));
 
+/// How long the last lines of a dead guard may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Lines that are read ahead.
 const AHEAD: usize = 64;
 
@@ -116,17 +119,13 @@ impl Process {
             }
             let line = match self.lines.recv_timeout(POLL.min(self.timeout)) {
                 Ok(line) => line,
-                // Its last words would have been a line. The stream may be held open by others.
-                Err(RecvTimeoutError::Timeout) if self.is_over() => return Err(self.unguarded()),
-                Err(RecvTimeoutError::Timeout) if heard.elapsed() < self.timeout => continue,
-                Err(RecvTimeoutError::Timeout) => {
-                    let (title, seconds) = (&self.title, self.timeout.as_secs_f64());
-                    let why = "raise train.command_timeout if it needs longer";
-                    return Err(BackendError::Lost(format!(
-                        "{title}: printed nothing for {seconds} s and was killed; {why}"
-                    )));
+                // Its last words may be on their way. Others may hold the stream open.
+                Err(_) if self.is_over() => {
+                    self.lines.recv_timeout(LAST_WORDS).map_err(|_| self.unguarded())?
                 }
                 Err(RecvTimeoutError::Disconnected) => return Err(self.unguarded()),
+                Err(RecvTimeoutError::Timeout) if heard.elapsed() < self.timeout => continue,
+                Err(RecvTimeoutError::Timeout) => return Err(self.silent()),
             };
             heard = Instant::now();
             match decode(&line) {
@@ -176,6 +175,14 @@ impl Process {
             End::NotStarted(why) => BackendError::Failed(format!("cannot start {title}: {why}")),
             End::Unknown => BackendError::Lost(format!("{title}: ended unobserved")),
         }
+    }
+
+    fn silent(&self) -> BackendError {
+        let (title, seconds) = (&self.title, self.timeout.as_secs_f64());
+        BackendError::Lost(format!(
+            "{title}: printed nothing for {seconds} s and was killed; raise \
+             train.command_timeout if it needs longer"
+        ))
     }
 
     fn unguarded(&self) -> BackendError {
