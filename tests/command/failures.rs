@@ -37,7 +37,7 @@ fn check_one(sandbox: &Sandbox, attempts: usize, kind: &str, cause: &str) {
     let train =
         "train --symbols AAPL --format json --set run.retries=1 --set train.command_timeout=";
     // Long enough for a busy machine, where silence is not what is tested.
-    let timeout = if cause.contains("command_timeout") { "700ms" } else { "5m" };
+    let timeout = if cause.contains("command_timeout") { "700ms" } else { "30s" };
     let aapl = sandbox.run(&format!("{train}{timeout}")).expect(3).outcome("AAPL");
     assert_eq!((&aapl["kind"], &aapl["attempts"]), (&kind.into(), &attempts.into()), "{aapl}");
     let text = aapl["cause"].as_str().unwrap();
