@@ -10,6 +10,7 @@ use crate::support::Sandbox;
 
 const LINEAR: &str = include_str!("../../examples/command/linear.py");
 
+#[cfg(unix)]
 const MINIMAL: &str = include_str!("../../examples/command/minimal.sh");
 
 /// A small program in Python: what it does when it is asked, in place of training and forecasting.
