@@ -20,5 +20,7 @@ mod python;
 mod pytorch;
 mod store;
 mod stress;
+#[cfg(unix)]
+mod supervision;
 mod support;
 mod training;

@@ -175,7 +175,8 @@ leave(1.0)
 say('done')
 print('and afterwards', flush=True)";
     let Some((sandbox, _)) = trained(&Script { train, predict: FORECAST }) else { return };
-    let log = std::fs::read_to_string(sandbox.runs()[0].join("logs/AAPL.1.log")).unwrap();
+    let log =
+        std::fs::read_to_string(sandbox.runs().pop().unwrap().join("logs/AAPL.1.log")).unwrap();
     for text in ["epoch 1 of 2", "to standard error", "xxxx", "not UTF-8"] {
         assert!(log.contains(text), "{text}");
     }

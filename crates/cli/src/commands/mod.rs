@@ -5,6 +5,8 @@ mod config;
 mod diff;
 mod export;
 mod failure;
+#[cfg(debug_assertions)]
+mod faulty;
 mod gc;
 mod guard;
 mod list;
@@ -66,7 +68,13 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
 /// The backends this program was built with.
 fn registry() -> Result<Registry, CliError> {
     let command = CommandBackend::new(guard::command()?);
-    Ok(Registry::default().with(NativeBackend).with(command))
+    let registry = Registry::default().with(NativeBackend).with(command);
+    #[cfg(debug_assertions)]
+    let registry = match std::env::var_os("MAMBAFLEET_TEST_BACKENDS") {
+        Some(_) => registry.with(faulty::FaultyBackend),
+        None => registry,
+    };
+    Ok(registry)
 }
 
 /// The store that the configuration names, which must exist.

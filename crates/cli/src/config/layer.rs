@@ -16,8 +16,10 @@ use crate::inherited;
 const PREFIX: &str = "MAMBAFLEET_";
 
 /// Variables with the prefix that are no configuration keys.
-const OTHER_VARIABLES: [&str; 4] = [
+const OTHER_VARIABLES: [&str; 6] = [
     crate::logging::LOG_VARIABLE,
+    "MAMBAFLEET_ISA",
+    "MAMBAFLEET_TEST_BACKENDS",
     inherited::SYMBOL_VARIABLE,
     inherited::TOKEN_VARIABLE,
     inherited::DIR_VARIABLE,
