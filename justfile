@@ -100,8 +100,8 @@ bench-kernels *ARGS:
 bench-step *ARGS="nothing":
     cargo bench --package mambafleet-backend-native --bench step --locked -- {{ ARGS }}
 
-# The parity files: as PyTorch makes them now, and replayed on the native backend; installs PyTorch
-# (some gigabytes) into target/pytorch.
+# The parity files: as PyTorch makes them now, and replayed on the native backend; the trainer in
+# PyTorch beside the native one; installs PyTorch (some gigabytes) into target/pytorch.
 test-pytorch:
     bash tests/pytorch/run
 

@@ -2,51 +2,19 @@
 
 #[cfg(unix)]
 mod unix {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::Signal;
     use serde_json::Value;
 
-    use crate::support::{Running, Sandbox};
+    use crate::support::Sandbox;
+    use crate::support::processes::{assert_gone, kill, kill_child, workers};
 
     /// So many epochs that a test always finds the attempt running.
     const ENDLESS: &str = "--epochs 1000000 --set train.patience=1000000";
 
-    fn kill(pid: u64, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    fn kill_child(child: &Running, signal: Signal) {
-        kill(u64::from(child.id()), signal);
-    }
-
     fn is_progress(symbol: &str) -> impl Fn(&Value) -> bool {
         move |event| event["type"] == "progress" && event["symbol"] == symbol
-    }
-
-    /// Process ids of the newest run's workers.
-    fn workers(sandbox: &Sandbox) -> Vec<u64> {
-        let events = sandbox.events();
-        let started = events.iter().filter(|event| event["type"] == "worker_started");
-        started.map(|event| event["pid"].as_u64().unwrap()).collect()
-    }
-
-    /// Whether a process runs: it exists and is no zombie.
-    fn is_alive(pid: u64) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|rest| {
-            !rest.trim_start().is_empty() && !rest.trim_start().starts_with(['Z', 'X'])
-        })
-    }
-
-    /// Fails unless all these processes are gone within two seconds.
-    fn assert_gone(pids: &[u64]) {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while pids.iter().any(|pid| is_alive(*pid)) {
-            assert!(Instant::now() < deadline, "still running: {pids:?}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod data;
 mod faults;
 mod golden;
 mod python;
+mod pytorch;
 mod store;
 mod stress;
 #[cfg(unix)]

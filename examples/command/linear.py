@@ -16,8 +16,8 @@ import sys
 import threading
 
 
-def say(kind, **members):
-    print(json.dumps({"mambafleet": 1, "type": kind, **members}), flush=True)
+def say(what, **members):
+    print(json.dumps({"mambafleet": 1, "type": what, **members}), flush=True)
 
 
 def read_arrays(path):

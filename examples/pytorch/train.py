@@ -8,10 +8,15 @@
     command = ["python3", "examples/pytorch/train.py", "examples/pytorch/mamba.py"]
 
 docs/command-backend.md describes the protocol. The second file is named for the fingerprint alone:
-symbols are trained anew when it changes. Training is as mambafleet's own: AdamW on shuffled batches
-with warm-up and a cosine, clipped gradients, early stopping, and the best weights in the end.
+symbols are trained anew when it changes. Training is as mambafleet's own: AdamW on shuffled batches,
+a learning rate that rises and falls, clipped gradients, early stopping, and the best weights in the
+end. The initial weights and the order of the samples are PyTorch's own, unless they are given:
+
+    --init FILE     safetensors with all weights, which training starts from
+    --order FILE    safetensors with `order` (epochs, samples): what each epoch goes through
 """
 
+import argparse
 import json
 import math
 import os
@@ -36,8 +41,8 @@ class Refusal(Exception):
         self.kind = kind
 
 
-def say(kind, **members):
-    print(json.dumps({"mambafleet": PROTOCOL, "type": kind, **members}), flush=True)
+def say(what, **members):
+    print(json.dumps({"mambafleet": PROTOCOL, "type": what, **members}), flush=True)
 
 
 class Task:
@@ -81,16 +86,21 @@ class Task:
         return sum(self.loss(x, y).item() * len(x) for x, y in parts) / len(inputs)
 
 
-def rate(step, total, peak, warmup):
-    """Linear warm-up, then half a cosine down to a tenth of the peak."""
-    warm = int(warmup * total)
+def rate(step, total, settings):
+    """The learning rate of a step: up within the warm-up, down or not after it."""
+    peak, kind = settings["learning_rate"], settings["schedule"]
+    warm = int(settings["warmup"] * total)
+    cosine = lambda start, end, at: end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * at))
+    fallen = min((step - warm) / max(total - warm, 1), 1.0)
+    if kind == "one_cycle":
+        low = 1.0 / 25.0
+        return peak * (cosine(low, 1.0, step / warm) if step < warm else cosine(1.0, low * 1e-4, fallen))
     if step < warm:
         return peak * (step + 1) / (warm + 1)
-    done = min((step - warm) / max(total - warm, 1), 1.0)
-    return peak * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * done)))
+    return peak * (1.0 if kind == "constant" else cosine(1.0, 0.1, fallen))
 
 
-def train(request):
+def train(request, given):
     job = request["job"]
     settings, optimizer = job["train"], job["optimizer"]
     torch.set_num_threads(job["threads"])
@@ -102,27 +112,35 @@ def train(request):
     task = Task(job["model"])
     decay = optimizer.get("decay", "matrices")
     steps = adamw(task.model, settings["learning_rate"], optimizer["weight_decay"], decay)
+    if given.init:
+        task.model.load_state_dict(load_file(given.init))
+    orders = load_file(given.order)["order"] if given.order else None
     size, epochs = settings["batch_size"], settings["epochs"]
-    per_epoch = -(-len(inputs) // size)
+    per_step = size * settings["accumulate"]
+    per_epoch = -(-len(inputs) // per_step)
     best, best_epoch, kept = math.inf, 0, None
     for epoch in range(1, epochs + 1):
         total = 0.0
-        for index, chosen in enumerate(torch.randperm(len(inputs)).split(size)):
-            step = (epoch - 1) * per_epoch + index
+        order = torch.randperm(len(inputs)) if orders is None else orders[epoch - 1]
+        for index, chosen in enumerate(order.split(per_step)):
+            now = rate((epoch - 1) * per_epoch + index, epochs * per_epoch, settings)
             for group in steps.param_groups:
-                group["lr"] = rate(step, epochs * per_epoch, settings["learning_rate"], settings["warmup"])
+                group["lr"] = now
             steps.zero_grad()
-            loss = task.loss(inputs[chosen], targets[chosen])
-            if not torch.isfinite(loss):
-                raise Refusal("diverged", f"the loss is {loss.item()} in epoch {epoch}")
-            loss.backward()
+            for batch in chosen.split(size):
+                loss = task.loss(inputs[batch], targets[batch])
+                if not torch.isfinite(loss):
+                    raise Refusal("diverged", f"the loss is {loss.item()} in epoch {epoch}")
+                # A step follows the mean over all its samples.
+                (loss * (len(batch) / len(chosen))).backward()
+                total += loss.item() * len(batch)
             torch.nn.utils.clip_grad_norm_(task.model.parameters(), optimizer["grad_clip"])
             steps.step()
-            total += loss.item() * len(chosen)
         validation = task.mean_loss(windows["validation.inputs"], windows["validation.targets"])
         if not math.isfinite(validation):
             raise Refusal("diverged", f"the validation loss is {validation} in epoch {epoch}")
-        say("progress", epoch=epoch, train_loss=total / len(inputs), validation_loss=validation)
+        say("progress", epoch=epoch, train_loss=total / len(inputs), validation_loss=validation,
+            learning_rate=now)
         if validation < best:
             best, best_epoch = validation, epoch
             kept = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
@@ -132,7 +150,7 @@ def train(request):
     say("done", best_epoch=best_epoch, metrics={"validation_loss": best, "torch": torch.__version__})
 
 
-def predict(request):
+def predict(request, _given):
     torch.set_num_threads(request["threads"])
     task = Task(request["model"])
     task.model.load_state_dict(load_file(request["weights"]))
@@ -149,6 +167,11 @@ def listen(requests):
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--init", metavar="FILE")
+    parser.add_argument("--order", metavar="FILE")
+    parser.add_argument("files", nargs="*", help="not read; they are part of the fingerprint")
+    given = parser.parse_args()
     say("hello", name="train.py", version=f"torch-{torch.__version__}")
     requests = queue.Queue()
     threading.Thread(target=listen, args=(requests,), daemon=True).start()
@@ -157,7 +180,7 @@ def main():
         try:
             if request["mambafleet"] != PROTOCOL:
                 raise Refusal("other", f"protocol {request['mambafleet']} is not spoken here")
-            {"train": train, "predict": predict}[request["type"]](request)
+            {"train": train, "predict": predict}[request["type"]](request, given)
         except Refusal as refusal:
             say("error", kind=refusal.kind, message=str(refusal))
         except Exception as error:

@@ -1,5 +1,8 @@
 //! A directory of its own for each test, and the binary that runs in it.
 
+#[cfg(unix)]
+pub(crate) mod processes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

@@ -5,37 +5,65 @@
 //! nothing but the weights, forecasts.
 
 mod arrays;
+mod guard;
 mod identity;
 mod message;
 mod model;
 mod process;
+#[cfg(test)]
+mod schema;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mambafleet_backend::samples::in_chunks;
-use mambafleet_backend::{Backend, BackendError, EpochMetrics, Fitted, Job, Model, ModelConfig};
-use mambafleet_backend::{NamedTensors, Observer, OptimizerConfig, Reported, Samples, Trainer};
+use mambafleet_backend::{
+    Backend, BackendError, Cancellation, EpochMetrics, Fitted, Job, Model, ModelConfig,
+    NamedTensors, Observer, OptimizerConfig, Reported, Samples, Trainer,
+};
 use mambafleet_protocol::{ProgramSpec, Spent};
 use tempfile::TempDir;
 
+pub use crate::guard::{Guard, Orders};
 use crate::message::{Answer, Request};
 use crate::model::ProgramModel;
 use crate::process::Process;
 
 /// The backend called `command`. By itself it is only a name: it works once it has its program.
-#[derive(Debug, Clone, Default)]
-pub struct CommandBackend(Option<ProgramSpec>);
+#[derive(Debug, Clone)]
+pub struct CommandBackend {
+    guard: Guard,
+    program: Option<ProgramSpec>,
+}
 
 impl CommandBackend {
     /// The name users write in `train.backend`.
     pub const NAME: &'static str = "command";
 
+    /// The backend, whose programs run under such guards.
+    #[must_use]
+    pub fn new(guard: Guard) -> Self {
+        Self { guard, program: None }
+    }
+
     fn program(&self) -> Result<&ProgramSpec, BackendError> {
-        self.0.as_ref().ok_or_else(|| {
+        self.program.as_ref().ok_or_else(|| {
             BackendError::Config("the command backend has no program: set train.command".to_owned())
         })
+    }
+
+    fn model(
+        &self,
+        config: &ModelConfig,
+        tensors: NamedTensors,
+        threads: usize,
+        cancellation: Cancellation,
+    ) -> Result<Box<dyn Model>, BackendError> {
+        let (guard, program) = (self.guard.clone(), self.program()?.clone());
+        let config = config.clone();
+        let model = ProgramModel::new(guard, program, config, tensors, threads, cancellation);
+        Ok(Box::new(model))
     }
 }
 
@@ -57,7 +85,8 @@ impl Backend for CommandBackend {
     }
 
     fn with_program(&self, program: &ProgramSpec) -> Option<Arc<dyn Backend>> {
-        Some(Arc::new(Self(Some(program.clone()))))
+        let (guard, program) = (self.guard.clone(), Some(program.clone()));
+        Some(Arc::new(Self { guard, program }))
     }
 
     fn create(
@@ -84,11 +113,14 @@ impl Backend for CommandBackend {
             staging.path().join("weights.safetensors"),
         );
         write_windows(&windows, job.config, train, validation)?;
-        let mut process = Process::start(program, job.threads, &|| observer.is_cancelled())?;
+        let place = staging.path().to_owned();
+        let is_cancelled = || observer.is_cancelled();
+        let mut process =
+            Process::start(&self.guard, program, staging, job.threads, &is_cancelled)?;
         process.ask(&Request::Train {
             windows: &windows,
             weights: &weights,
-            staging: staging.path(),
+            staging: &place,
             job: message::Job {
                 symbol: job.symbol,
                 run: job.run,
@@ -101,15 +133,15 @@ impl Backend for CommandBackend {
             },
         })?;
         let (epochs, best, reported) = follow(&mut process, job, train.len(), observer)?;
-        process.leave();
         let tensors = arrays::read(&weights, "weights that the program left")?;
+        drop(process);
         if tensors.is_empty() {
             let what = "weights that the program left: no tensor is among them";
             return Err(BackendError::Failed(what.to_owned()));
         }
-        let model = ProgramModel::new(program, job.config, tensors, job.threads)?;
+        let model = self.model(job.config, tensors, job.threads, observer.cancellation())?;
         let validation = Spent::default();
-        Ok(Fitted { model: Box::new(model), epochs, best, validation, reported: Some(reported) })
+        Ok(Fitted { model, epochs, best, validation, reported: Some(reported) })
     }
 
     fn load(
@@ -118,8 +150,7 @@ impl Backend for CommandBackend {
         tensors: &NamedTensors,
         threads: usize,
     ) -> Result<Box<dyn Model>, BackendError> {
-        let model = ProgramModel::new(self.program()?, config, tensors.clone(), threads)?;
-        Ok(Box::new(model))
+        self.model(config, tensors.clone(), threads, Cancellation::default())
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) const VERSION: u64 = 1;
 /// The member that makes a line a message.
 const KEY: &str = "mambafleet";
 
+/// The only member of a line that a guard adds.
+const GUARD_KEY: &str = "mambafleet_guard";
+
 /// What is asked of a program.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -70,10 +73,21 @@ pub(crate) enum Answer {
     Error { kind: ReportedKind, message: String },
 }
 
+/// How a program ended. Its guard says so, in a line that follows everything else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    Code(i32),
+    Signal(i32),
+    NotStarted(String),
+    Unknown,
+}
+
 /// What one line of a program's standard output is.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Line {
     Message(Answer),
+    Ended(End),
     Stray(String),
     /// It claims to be a message and is none; or it is one of another version.
     Broken(String),
@@ -90,12 +104,22 @@ pub(crate) fn encode(request: &Request<'_>) -> Result<String, serde_json::Error>
     Ok(serde_json::to_string(&Envelope { mambafleet: VERSION, request })? + "\n")
 }
 
+/// The line of a guard that says how the program ended, on a line of its own whatever the program
+/// printed last.
+pub(crate) fn encode_end(end: &End) -> Result<String, serde_json::Error> {
+    Ok(format!("\n{{\"{GUARD_KEY}\":{}}}\n", serde_json::to_string(end)?))
+}
+
 /// Reads one line.
 pub(crate) fn decode(line: &[u8]) -> Line {
     let text = String::from_utf8_lossy(line).trim().to_owned();
     let cut = |text: &str| text.chars().take(200).collect::<String>();
     let mut object = match serde_json::from_str::<Map<String, Value>>(&text) {
         Ok(object) if object.contains_key(KEY) => object,
+        Ok(mut object) if object.contains_key(GUARD_KEY) => {
+            let end = object.remove(GUARD_KEY).unwrap_or_default();
+            return Line::Ended(serde_json::from_value(end).unwrap_or(End::Unknown));
+        }
         Err(error) if text.starts_with("{\"mambafleet\"") => {
             return Line::Broken(format!("printed what is not JSON ({error}): {}", cut(&text)));
         }
@@ -129,6 +153,11 @@ mod tests {
             read(r#"{"type":"hello","more":[1],"mambafleet":1}"#),
             Line::Message(Answer::Hello { name: None, version: None })
         );
+        for end in [End::Code(3), End::Signal(9), End::NotStarted("no \"x\"".into()), End::Unknown]
+        {
+            let line = encode_end(&end).unwrap();
+            assert_eq!(read(&line), Line::Ended(end));
+        }
         for text in ["", "epoch 1", "{}", "[1]", r#"{"type":"predicted"}"#, "{\"mamba"] {
             assert_eq!(read(text), Line::Stray(text.to_owned()));
         }

@@ -1,5 +1,7 @@
 //! Training as a whole: epochs, learning rate, validation, early stopping.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use mambafleet_protocol::{RunId, Spent, Stopwatch, Symbol, TaskSpec, TrainSpec};
@@ -42,6 +44,28 @@ pub trait Observer {
     /// Whether nobody waits for the result any more. It is asked at least once per batch, or
     /// several times per second by backends that know no batches.
     fn is_cancelled(&self) -> bool;
+
+    /// The same for a model that outlives the observer.
+    fn cancellation(&self) -> Cancellation {
+        Cancellation::default()
+    }
+}
+
+/// Whether nobody waits for a result any more. Clones are one and the same.
+#[derive(Debug, Clone, Default)]
+pub struct Cancellation(Arc<AtomicBool>);
+
+impl Cancellation {
+    /// From now on nobody does.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody does.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What one epoch came to.

@@ -27,7 +27,7 @@ use mambafleet_protocol::ProgramSpec;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Decay, ModelConfig, Objective, OptimizerConfig};
-pub use fit::{EpochMetrics, Fitted, Job, Observer, Reported, fit_by_steps};
+pub use fit::{Cancellation, EpochMetrics, Fitted, Job, Observer, Reported, fit_by_steps};
 pub use registry::{Registry, UnknownBackend};
 pub use samples::Samples;
 pub use tensor::{NamedTensors, Tensor};

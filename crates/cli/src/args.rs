@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +109,9 @@ pub(crate) enum Command {
     /// Be a worker process: jobs on standard input, events on standard output
     #[command(hide = true)]
     Worker,
+    /// Be the guard of a program that trains
+    #[command(hide = true)]
+    Guard(GuardArgs),
     /// Be a process of the contention test
     #[command(hide = true)]
     StressMember,
@@ -122,6 +126,19 @@ pub(crate) struct Selection {
     /// File with symbols or @groups, one per line; # begins a comment
     #[arg(long, value_name = "FILE", conflicts_with = "symbols")]
     pub(crate) symbols_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardArgs {
+    /// Directory to remove in the end
+    #[arg(long, value_name = "DIR")]
+    pub(crate) staging: Option<PathBuf>,
+    /// Become the program, and end with this process
+    #[arg(long, value_name = "PID")]
+    pub(crate) under: Option<u32>,
+    /// The program and its arguments
+    #[arg(last = true, required = true)]
+    pub(crate) program: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

@@ -233,7 +233,8 @@ fn describe(status: std::io::Result<ExitStatus>) -> Death {
     };
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let name = signal_name(signal).map_or_else(String::new, |name| format!(" ({name})"));
+        let name = mambafleet_protocol::signal_name(signal)
+            .map_or_else(String::new, |name| format!(" ({name})"));
         let killed = signal == rustix::process::Signal::KILL.as_raw();
         return Death { cause: format!("was killed by signal {signal}{name}"), killed };
     }
@@ -241,23 +242,6 @@ fn describe(status: std::io::Result<ExitStatus>) -> Death {
         Some(101) => "panicked (exit code 101)".to_owned(),
         Some(code) => format!("exited with code {code}"),
         None => "ended for an unknown reason".to_owned(),
-    })
-}
-
-#[cfg(unix)]
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        15 => "SIGTERM",
-        _ => return None,
     })
 }
 

@@ -19,7 +19,7 @@ mod spec;
 mod symbol;
 mod time;
 
-pub use cause::cause_chain;
+pub use cause::{cause_chain, signal_name};
 pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };

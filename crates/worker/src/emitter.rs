@@ -2,21 +2,21 @@
 
 use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use mambafleet_backend::Cancellation;
 use mambafleet_protocol::{WorkerEvent, codec};
 
 /// Writes events as protocol lines, each in one call, and remembers whether anybody listens.
 pub struct Emitter {
     output: Mutex<Box<dyn Write + Send>>,
-    deserted: AtomicBool,
+    deserted: Cancellation,
 }
 
 impl Emitter {
     /// An emitter that writes to `output`.
     #[must_use]
     pub fn new(output: impl Write + Send + 'static) -> Self {
-        Self { output: Mutex::new(Box::new(output)), deserted: AtomicBool::new(false) }
+        Self { output: Mutex::new(Box::new(output)), deserted: Cancellation::default() }
     }
 
     /// Writes one event. When the other end is gone, [`is_deserted`](Self::is_deserted) says so
@@ -38,12 +38,17 @@ impl Emitter {
 
     /// Marks the other end as gone: running work stops at the next occasion.
     pub fn desert(&self) {
-        self.deserted.store(true, Ordering::Relaxed);
+        self.deserted.cancel();
     }
 
     /// Whether the other end is gone.
     #[must_use]
     pub fn is_deserted(&self) -> bool {
-        self.deserted.load(Ordering::Relaxed)
+        self.deserted.is_cancelled()
+    }
+
+    /// The same for whoever outlives this.
+    pub(crate) fn desertion(&self) -> Cancellation {
+        self.deserted.clone()
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use mambafleet_backend::{Batch, EpochMetrics, Observer, Samples};
+use mambafleet_backend::{Batch, Cancellation, EpochMetrics, Observer, Samples};
 use mambafleet_dataset::Dataset;
 use mambafleet_protocol::{EpochReport, JobSpec, WorkerEvent};
 
@@ -69,5 +69,9 @@ impl Observer for Reporting<'_> {
             self.emitter.emit(&WorkerEvent::Alive { symbol: self.job.symbol.clone() });
         }
         self.emitter.is_deserted()
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        self.emitter.desertion()
     }
 }

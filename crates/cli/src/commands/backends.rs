@@ -35,7 +35,7 @@ pub(crate) fn run(common: &Common, args: &BackendsArgs, output: Output) -> Resul
 }
 
 fn list(output: Output) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = registry()?;
     let rows = registry.iter().map(|backend| Row {
         name: backend.name(),
         version: backend.version(),

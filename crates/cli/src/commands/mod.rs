@@ -8,6 +8,7 @@ mod failure;
 #[cfg(debug_assertions)]
 mod faulty;
 mod gc;
+mod guard;
 mod list;
 mod lock;
 mod own_lock;
@@ -37,7 +38,7 @@ use crate::plan::configuration;
 /// Carries out one call.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     match cli.command {
-        Command::Worker => logging::init("info", true),
+        Command::Worker | Command::Guard(_) => logging::init("info", true),
         _ => logging::init("warn", false),
     }
     let common = cli.common;
@@ -59,19 +60,21 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         }
         Command::Stress(args) => stress::run(&common, &args, output),
         Command::Worker => worker::run(),
+        Command::Guard(args) => guard::run(args),
         Command::StressMember => stress::member(),
     }
 }
 
 /// The backends this program was built with.
-fn registry() -> Registry {
-    let registry = Registry::default().with(NativeBackend).with(CommandBackend::default());
+fn registry() -> Result<Registry, CliError> {
+    let command = CommandBackend::new(guard::command()?);
+    let registry = Registry::default().with(NativeBackend).with(command);
     #[cfg(debug_assertions)]
     let registry = match std::env::var_os("MAMBAFLEET_TEST_BACKENDS") {
         Some(_) => registry.with(faulty::FaultyBackend),
         None => registry,
     };
-    registry
+    Ok(registry)
 }
 
 /// The store that the configuration names, which must exist.

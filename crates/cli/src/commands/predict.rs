@@ -43,7 +43,7 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
         source @ DataSource::Csv { .. } => Some(source),
         DataSource::Synthetic { .. } => None,
     };
-    let registry = registry();
+    let registry = registry()?;
     let program = program(&config)?;
     let results: Vec<_> = symbols
         .par_iter()

@@ -25,7 +25,7 @@ use crate::table::render;
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     let loaded = configuration(common, overrides(args)?)?;
     let config = &loaded.config;
-    let registry = registry();
+    let registry = registry()?;
     registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
     let mut plan = match &args.resume {
         Some(run) => resume(config, earlier(&config.store.dir, run)?)?,

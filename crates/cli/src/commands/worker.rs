@@ -15,7 +15,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves jobs from standard input until told to stop.
 pub(crate) fn run() -> Result<Exit, CliError> {
-    serve(&registry(), PROGRAM, BufReader::new(stdin()), stdout(), parent_gone)?;
+    serve(&registry()?, PROGRAM, BufReader::new(stdin()), stdout(), parent_gone)?;
     Ok(Exit::Success)
 }
 

@@ -38,7 +38,7 @@ struct Row {
 
 /// Replays every file on the backend. Nothing is computed before all of them are read.
 pub(crate) fn run(args: &CheckArgs, output: Output) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = registry()?;
     let backend = registry.get(&args.backend).map_err(|error| {
         CliError::usage(error.to_string()).with_hint("`mambafleet backends` lists them")
     })?;

@@ -25,7 +25,7 @@ pub(crate) fn run(common: &Common, args: &ConformArgs, output: Output) -> Result
     let chosen = args.backend.iter();
     let chosen = chosen.map(|name| ("train.backend".into(), name.clone(), "--backend".into()));
     let config = configuration(common, chosen.collect())?.config;
-    let registry = registry();
+    let registry = registry()?;
     let backend = registry.open(&config.train.backend, program(&config)?.as_ref());
     let backend = backend.map_err(|error| {
         CliError::usage(error.to_string()).with_hint("`mambafleet backends` lists them")

@@ -1,0 +1,24 @@
+//! `mambafleet guard`: the hidden side of the command backend.
+
+use mambafleet_backend_command::{Guard, Orders};
+use mambafleet_orchestrator::WorkerCommand;
+
+use super::train::myself;
+use crate::args::GuardArgs;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// How to start this very program as a guard.
+pub(crate) fn command() -> Result<Guard, CliError> {
+    let WorkerCommand { program, args } = myself("guard")?;
+    Ok(Guard { program, args })
+}
+
+/// Starts a program and watches over it, or becomes it.
+pub(crate) fn run(args: GuardArgs) -> Result<Exit, CliError> {
+    let GuardArgs { staging, under, program: argv } = args;
+    let orders = Orders { guard: command()?, argv, staging, under };
+    let failed = |error| CliError::new(Exit::Internal, format!("cannot run a program: {error}"));
+    orders.carry_out().map_err(failed)?;
+    Ok(Exit::Success)
+}
