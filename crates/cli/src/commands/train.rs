@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::registry;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
-use crate::config::Overrides;
+use crate::config::{Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::plan::{check_data, configuration, make, path_override, select};
+use crate::plan::{configuration, make, path_override, select, settle};
 use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
@@ -22,13 +22,15 @@ use crate::table::render;
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     let loaded = configuration(common, overrides(args)?)?;
     let config = &loaded.config;
-    let registry = registry();
-    registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
     let symbols = select(&args.selection, config)?;
-    check_data(&loaded)?;
-    let plan = make(config, symbols, args.force)?;
+    let settled = settle(&loaded, &symbols)?;
+    let registry = registry();
+    for Settled { config, .. } in &settled {
+        registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
+    }
+    let plan = make(config, symbols, &settled, args.force)?;
     if args.dry_run {
-        return dry_run(&plan, output);
+        return dry_run(&plan, &settled, output);
     }
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     for job in &plan.jobs {
@@ -111,25 +113,37 @@ struct DryRun<'a> {
     plan: &'a RunPlan,
 }
 
-fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
+fn dry_run(plan: &RunPlan, settled: &[Settled], output: Output) -> Result<Exit, CliError> {
     output.result("plan", DryRun { plan }, || {
-        let rows = plan.jobs.iter().map(|job| {
+        let rows = plan.jobs.iter().zip(settled).map(|(job, settled)| {
             let JobSpec { symbol, train, .. } = job;
-            let data = match &job.data {
-                DataSource::Csv { dir } => {
-                    mambafleet_dataset::csv_path(dir, symbol).display().to_string()
-                }
-                DataSource::Synthetic { bars, .. } => {
-                    format!("synthetic demo data, {bars} bars")
-                }
-            };
-            vec![symbol.to_string(), data, train.epochs.to_string()]
+            vec![symbol.to_string(), source(job), train.epochs.to_string(), own(settled)]
         });
-        let columns = [("symbol", false), ("data", false), ("epochs", true)];
+        let mut columns =
+            vec![("symbol", false), ("data", false), ("epochs", true), ("its own settings", false)];
+        if settled.iter().all(|settled| settled.own.is_empty()) {
+            columns.pop();
+        }
         let table = render(&columns, rows.collect());
         let threads = plan.jobs.first().map_or(1, |job| job.threads);
         let fleet = fleet(plan.workers(), threads);
         format!("{table}\n\ndry run: {fleet} would commit to {}", plan.store.display())
     })?;
     Ok(Exit::Success)
+}
+
+/// Where a job's bars come from.
+fn source(job: &JobSpec) -> String {
+    match &job.data {
+        DataSource::Csv { dir } => {
+            mambafleet_dataset::csv_path(dir, &job.symbol).display().to_string()
+        }
+        DataSource::Synthetic { bars, .. } => format!("synthetic demo data, {bars} bars"),
+    }
+}
+
+/// What a symbol does not share with all the others.
+fn own(settled: &Settled) -> String {
+    let values = settled.own.iter().filter_map(|key| Some((key, settled.merged.get(key)?)));
+    values.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

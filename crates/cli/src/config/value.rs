@@ -60,6 +60,12 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from(parsed).ok()
 }
 
+/// What to write in place of a duration that is a bare number.
+pub(super) fn without_unit(text: &str) -> Option<String> {
+    let number = text.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+    number.then(|| format!("{text} has no unit: write \"{text}s\" or \"{text}m\""))
+}
+
 /// The units of sizes, in bytes.
 const UNITS: [(&str, u64); 9] = [
     ("", 1),
