@@ -7,13 +7,14 @@ use crate::support::Sandbox;
 #[test]
 fn ten_processes_on_one_symbol_make_ten_whole_generations() {
     let sandbox = Sandbox::new();
-    let mut children: Vec<_> =
-        (0..10).map(|_| sandbox.start("train --symbols AAPL --force")).collect();
+    // Runs of exactly the same symbols would not start beside each other.
+    let start = |n| sandbox.start(&format!("train --symbols AAPL,S{n} --force"));
+    let mut children: Vec<_> = (0..10).map(start).collect();
     for child in &mut children {
         assert_eq!(child.code(), Some(0));
     }
     let verified = sandbox.run("verify --all --format json").expect(0).json();
-    assert_eq!(verified["generations"], 10);
+    assert_eq!(verified["generations"], 20);
     // Each generation is one run's own: its metadata names the run that its weights name.
     let mut runs = BTreeSet::new();
     for generation in 1..=10 {

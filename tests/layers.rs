@@ -154,8 +154,12 @@ fn a_symbol_is_trained_and_forecast_with_its_own_settings() {
     let predicted = sandbox.run("predict --format json").expect(0).json();
     let synthetic = |at: usize| predicted["forecasts"][at]["synthetic"].clone();
     assert_eq!((synthetic(0), synthetic(1)), (true.into(), false.into()));
-    sandbox.write("prices/MSFT.csv", "date,open,high,low,close,volume\n");
-    sandbox.run("predict --format json").expect(3);
+    // Not where it was trained, and not where the others are.
+    sandbox.write("elsewhere/MSFT.csv", "date,open,high,low,close,volume\n");
+    let moved = std::fs::read_to_string(sandbox.path("mambafleet.toml")).unwrap();
+    sandbox.write("mambafleet.toml", moved.replace("\"prices\"", "\"elsewhere\""));
+    let failed = sandbox.run("predict --format json").expect(3).json();
+    assert_eq!(failed["failures"][0]["symbol"], "MSFT");
 }
 
 #[test]

@@ -155,6 +155,29 @@ pub(crate) struct TrainArgs {
     /// Train also what is up to date
     #[arg(long)]
     pub(crate) force: bool,
+    /// Go on with an earlier run: its failed and unfinished symbols, and what has changed since.
+    /// Without RUN, the newest one that did not finish well
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["symbols", "symbols_file", "data", "backend", "epochs", "seed", "force"]
+    )]
+    pub(crate) resume: Option<String>,
+    /// Start nothing that cannot be done by then: a local time such as 06:00, or a duration
+    /// [configuration key: run.deadline]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<String>,
+    /// Start nothing new after so many failed symbols [configuration key: run.max_failures]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_failures: Option<u32>,
+    /// Go on with the other symbols when some fail; this is the default
+    #[arg(long, conflicts_with = "max_failures")]
+    pub(crate) keep_going: bool,
+    /// Wait for another run of the same symbols to end, instead of giving up
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

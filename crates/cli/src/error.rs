@@ -2,7 +2,7 @@
 
 use mambafleet_artifacts::StoreError;
 use mambafleet_dataset::DataError;
-use mambafleet_orchestrator::RunError;
+use mambafleet_orchestrator::{RecordError, RunError};
 use mambafleet_protocol::{InvalidRunId, InvalidSymbol, Symbol, cause_chain};
 use mambafleet_stress::StressError;
 use mambafleet_worker::{ForecastError, ServeError};
@@ -120,6 +120,12 @@ impl From<InvalidSymbol> for CliError {
 
 impl From<InvalidRunId> for CliError {
     fn from(error: InvalidRunId) -> Self {
+        Self::new(Exit::Internal, cause_chain(&error))
+    }
+}
+
+impl From<RecordError> for CliError {
+    fn from(error: RecordError) -> Self {
         Self::new(Exit::Internal, cause_chain(&error))
     }
 }

@@ -21,6 +21,10 @@ pub(crate) enum Exit {
     Busy,
     /// The store is damaged.
     Damaged,
+    /// The deadline came before all symbols were done.
+    Deadline,
+    /// The terminal went away (SIGHUP); what ran has finished.
+    Hangup,
     /// Interrupted by SIGINT; everything finished so far is committed.
     Interrupted,
     /// Interrupted by SIGTERM; everything finished so far is committed.
@@ -40,6 +44,8 @@ impl Exit {
             Self::NothingSelected => 4,
             Self::Busy => 5,
             Self::Damaged => 6,
+            Self::Deadline => 7,
+            Self::Hangup => 129,
             Self::Interrupted => 130,
             Self::Terminated => 143,
             Self::Command(code) => code,
@@ -60,7 +66,9 @@ pub(crate) const HELP: &str = "Exit codes:
     2  wrong usage or configuration
     3  some symbols failed, the others are committed
     4  nothing selected
-    5  busy: another process holds the lock
+    5  busy: another process holds the lock, or another run has the same symbols
     6  the store is damaged
+    7  the deadline came before all symbols were done, the others are committed
+  129  the terminal went away (SIGHUP), what ran has finished and is committed
   130  interrupted (SIGINT), everything finished so far is committed
   143  terminated (SIGTERM), everything finished so far is committed";

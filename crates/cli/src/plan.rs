@@ -1,15 +1,20 @@
 //! From the configuration and a selection of symbols to a plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Zoned;
+use mambafleet_artifacts::Store;
 use mambafleet_backend_command::CommandBackend;
-use mambafleet_orchestrator::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
+use mambafleet_orchestrator::{
+    Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker,
+};
 use mambafleet_protocol::{
     DataSource, InvalidSpec, JobSpec, ProgramSpec, Symbol, TrainSpec, symbol_seed,
 };
+use mambafleet_worker::{METADATA_FILE, Metadata, StageSeconds};
 
 use crate::args::{Common, Selection};
 use crate::config::{Choice, Config, Loaded, Overrides, Settled};
@@ -138,9 +143,8 @@ pub(crate) fn make(
 ) -> Result<RunPlan, CliError> {
     let run = new_run_id()?;
     let store = absolute(&config.store.dir)?;
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let parallel = config.run.parallel.or(|| cores);
-    let threads = threads_per_worker(cores, parallel.min(symbols.len()));
+    let parallel = config.run.parallel.or(cores);
+    let threads = threads_per_worker(cores(), parallel.min(symbols.len()));
     let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let lock_timeout_ms = config.lock.timeout.0.map(millis);
     let job = |(symbol, Settled { config, .. }): (Symbol, &Settled)| -> Result<_, CliError> {
@@ -161,19 +165,94 @@ pub(crate) fn make(
             train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train },
             threads,
             force,
+            resumes: Vec::new(),
+            learning_rate_scale: 1.0,
+            expected_seconds: None,
             lock_timeout_ms,
             log: PathBuf::new(),
             symbol,
         })
     };
     let jobs = symbols.into_iter().zip(settled).map(job).collect::<Result<_, _>>()?;
-    let retry = RetryPolicy {
-        retries: config.run.retries,
-        backoff: config.run.backoff.0,
-        backoff_max: config.run.backoff_max.0,
-    };
-    let grace = config.run.grace.0;
-    Ok(RunPlan::new(run, PROGRAM.to_owned(), store, parallel, retry, grace, jobs))
+    Ok(RunPlan::new(run, PROGRAM.to_owned(), store, policy(config)?, jobs))
+}
+
+/// How the configuration wants a run to be carried out that begins now.
+fn policy(config: &Config) -> Result<RunPolicy, CliError> {
+    let run = &config.run;
+    let deadline = run.deadline.moment(&Zoned::now());
+    let deadline = deadline.map_err(|error| CliError::usage(format!("run.deadline: {error}")))?;
+    Ok(RunPolicy {
+        parallel: run.parallel.or(cores),
+        retry: RetryPolicy {
+            retries: run.retries,
+            by_kind: config.retries.by_kind(),
+            backoff: run.backoff.0,
+            backoff_max: run.backoff_max.0,
+        },
+        limits: Limits {
+            timeout: run.timeout.0,
+            stall_timeout: run.stall_timeout.0,
+            memory: run.memory_limit.0,
+            jobs_per_worker: run.jobs_per_worker.0.filter(|jobs| *jobs > 0),
+        },
+        grace: run.grace.0,
+        diverged_learning_rate: config.retries.diverged_learning_rate,
+        deadline,
+        max_failures: run.max_failures.0.filter(|limit| *limit > 0),
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// The plan of a run that goes on with an earlier one: the same jobs, carried out as the
+/// configuration says now. What the earlier one has committed is up to date.
+pub(crate) fn resume(config: &Config, earlier: RunPlan) -> Result<RunPlan, CliError> {
+    let (run, policy) = (new_run_id()?, policy(config)?);
+    let threads = threads_per_worker(cores(), policy.parallel.min(earlier.jobs.len()));
+    let RunPlan { run: earlier, store, mut jobs, .. } = earlier;
+    for job in &mut jobs {
+        job.resumes.push(earlier.clone());
+        (job.run, job.threads) = (run.clone(), threads);
+    }
+    let mut plan = RunPlan::new(run, PROGRAM.to_owned(), store, policy, jobs);
+    plan.resumes = Some(earlier);
+    Ok(plan)
+}
+
+/// Puts the jobs into the order in which they are to be started: first what the configuration
+/// names, then what took longest the last time. What was never trained is taken to be long.
+pub(crate) fn arrange(
+    plan: &mut RunPlan,
+    store: Option<&Store>,
+    config: &Config,
+) -> Result<(), CliError> {
+    let mut rank = BTreeMap::new();
+    for name in &config.run.first {
+        for symbol in
+            expand(name, config).map_err(|e| CliError::usage(format!("run.first: {e}")))?
+        {
+            let next = rank.len();
+            rank.entry(symbol).or_insert(next);
+        }
+    }
+    for job in &mut plan.jobs {
+        job.expected_seconds = store.and_then(|store| last_duration(store, &job.symbol));
+    }
+    let length = |job: &JobSpec| job.expected_seconds.unwrap_or(f64::INFINITY);
+    let rank = |job: &JobSpec| rank.get(&job.symbol).copied().unwrap_or(usize::MAX);
+    plan.jobs.sort_by(|a, b| rank(a).cmp(&rank(b)).then(length(b).total_cmp(&length(a))));
+    Ok(())
+}
+
+/// What the symbol's newest generation took to train, in seconds.
+fn last_duration(store: &Store, symbol: &Symbol) -> Option<f64> {
+    let snapshot = store.symbol(symbol).latest().ok()??;
+    let metadata: Metadata = snapshot.json(METADATA_FILE).ok()?;
+    let StageSeconds { load, train, evaluate } = metadata.provenance.seconds;
+    Some(load + train + evaluate)
 }
 
 /// The program that trains and forecasts in the place of a backend, if one is configured.

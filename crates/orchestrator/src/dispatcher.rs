@@ -12,12 +12,13 @@ use mambafleet_protocol::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use crate::process::WorkerCommand;
-use crate::process::{FromWorker, Process, Tagged};
-use crate::scheduler::{Action, Input, Scheduler, Settled};
-use crate::signals::{Interrupt, Signals};
+use crate::process::{Death, FromWorker, Process, Tagged};
+use crate::scheduler::{Action, Input, Rules, Scheduler, Settled};
+use crate::signals::{Interrupt, Signals, Wish};
+use crate::watch::Running;
 use crate::{
     RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
-    SymbolSummary,
+    SymbolSummary, memory,
 };
 
 /// How long a worker may take to say hello.
@@ -80,38 +81,44 @@ pub fn run(
 }
 
 /// A worker process and what is known of it.
-struct Worker {
+pub(crate) struct Worker {
     slot: usize,
-    process: Process,
+    pub(crate) process: Process,
     /// When it is killed unless it has said hello, or ended, by then; and what that is called.
-    deadline: Option<(Instant, &'static str)>,
-    /// Index of the job it was handed, and the attempt.
-    job: Option<(usize, u32)>,
+    pub(crate) deadline: Option<(Instant, &'static str)>,
+    /// The attempt it was handed.
+    pub(crate) running: Option<Running>,
+    /// Processes that the system had killed for want of memory when it was started.
+    oom_kills: Option<u64>,
     /// It was asked to end, so its end is no news.
     leaving: bool,
     /// Why it is being killed, if the dispatcher does so.
     verdict: Option<(FailureKind, String)>,
 }
 
-struct Dispatcher<'a> {
-    plan: &'a RunPlan,
+pub(crate) struct Dispatcher<'a> {
+    pub(crate) plan: &'a RunPlan,
     store: &'a Store,
     command: WorkerCommand,
     record: RunRecord,
     reporter: &'a mut dyn Reporter,
-    scheduler: Scheduler,
-    started: Instant,
-    workers: BTreeMap<u64, Worker>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) started: Instant,
+    pub(crate) workers: BTreeMap<u64, Worker>,
     next_worker: u64,
     sink: UnboundedSender<Tagged>,
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
     /// What all attempts took that ended.
     times: StageTimes,
+    /// How often each job has diverged.
+    diverged: Vec<i32>,
+    /// When the workers' memory is looked at again.
+    pub(crate) next_sample: Instant,
     /// The signal that asked the run to end, and when it came.
     interrupt: Option<(Interrupt, Instant)>,
     /// When draining ends and killing begins.
-    kill_at: Option<Instant>,
+    pub(crate) kill_at: Option<Instant>,
 }
 
 impl<'a> Dispatcher<'a> {
@@ -130,7 +137,7 @@ impl<'a> Dispatcher<'a> {
             command,
             record,
             reporter,
-            scheduler: Scheduler::new(plan.jobs.len(), workers, plan.retry, rand::random()),
+            scheduler: Scheduler::new(plan.jobs.len(), workers, rules(plan)),
             started: Instant::now(),
             workers: BTreeMap::new(),
             next_worker: 1,
@@ -138,6 +145,8 @@ impl<'a> Dispatcher<'a> {
             inbox,
             outcomes: vec![None; plan.jobs.len()],
             times: StageTimes::default(),
+            diverged: vec![0; plan.jobs.len()],
+            next_sample: Instant::now(),
             interrupt: None,
             kill_at: None,
         }
@@ -150,7 +159,11 @@ impl<'a> Dispatcher<'a> {
             let wake = self.next_wake();
             tokio::select! {
                 Some((id, message)) = self.inbox.recv() => self.on_worker(id, message),
-                interrupt = signals.next() => self.on_interrupt(interrupt),
+                wish = signals.next() => match wish {
+                    Wish::End(interrupt) => self.on_interrupt(interrupt),
+                    Wish::Status => self.tell_status(),
+                    Wish::Suspend => self.suspend(),
+                },
                 () = sleep_until(wake) => self.on_timer(),
             }
         }
@@ -192,7 +205,7 @@ impl<'a> Dispatcher<'a> {
         });
     }
 
-    fn emit(&mut self, event: RunEvent) {
+    pub(crate) fn emit(&mut self, event: RunEvent) {
         let event = StampedEvent::now(event);
         self.record.append(&event);
         self.reporter.on_event(&event);
@@ -208,21 +221,26 @@ impl<'a> Dispatcher<'a> {
     fn next_wake(&self) -> Option<Instant> {
         let retry = self.scheduler.next_wake().map(|at| self.started + at);
         let overdue = self.workers.values().filter_map(|w| w.deadline).map(|(at, _)| at).min();
-        [retry, overdue, self.kill_at].into_iter().flatten().min()
+        let limits = &self.plan.policy.limits;
+        let watched = self.workers.values().filter_map(|w| w.running.as_ref()?.due(limits)).min();
+        let sample = limits.memory.filter(|_| self.scheduler.running() > 0);
+        let sample = sample.map(|_| self.next_sample);
+        [retry, overdue, watched, sample, self.kill_at].into_iter().flatten().min()
     }
 
     fn on_timer(&mut self) {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
-            let grace = self.plan.grace.as_secs_f64();
+            let grace = self.plan.policy.grace.as_secs_f64();
             self.kill_all(format!("the grace period of {grace} s is over"));
         }
         let overdue = |worker: &Worker| worker.deadline.filter(|(at, _)| *at <= now);
         let overdue: Vec<_> =
             self.workers.iter().filter_map(|(id, w)| Some((*id, overdue(w)?.1))).collect();
         for (id, fault) in overdue {
-            self.condemn(id, fault.to_owned());
+            self.condemn(id, FailureKind::Protocol, fault.to_owned());
         }
+        self.watch(now);
         self.feed(Input::Tick);
     }
 
@@ -236,11 +254,12 @@ impl<'a> Dispatcher<'a> {
             return;
         }
         self.interrupt = Some((interrupt, Instant::now()));
-        self.kill_at = Some(Instant::now() + self.plan.grace);
+        let grace = Some(self.plan.policy.grace).filter(|_| interrupt != Interrupt::Hangup);
+        self.kill_at = grace.map(|grace| Instant::now() + grace);
         self.emit(RunEvent::Draining {
             signal: interrupt.name().to_owned(),
             running: self.scheduler.running(),
-            grace: self.plan.grace.as_secs_f64(),
+            grace: grace.map(|grace| grace.as_secs_f64()),
         });
         self.feed(Input::Drain);
     }
@@ -269,6 +288,9 @@ impl<'a> Dispatcher<'a> {
                 }
             }
             Action::Retry { job, attempt, kind, cause, delay } => {
+                if kind == FailureKind::Diverged {
+                    self.diverged[job] += 1;
+                }
                 let retry_in = Some(delay.as_secs_f64());
                 let symbol = self.plan.jobs[job].symbol.clone();
                 self.emit(RunEvent::AttemptFailed { symbol, attempt, kind, cause, retry_in });
@@ -293,7 +315,8 @@ impl<'a> Dispatcher<'a> {
                     slot,
                     process,
                     deadline: Some((Instant::now() + HELLO_TIMEOUT, "did not say hello in time")),
-                    job: None,
+                    running: None,
+                    oom_kills: memory::out_of_memory_kills(),
                     leaving: false,
                     verdict: None,
                 };
@@ -311,10 +334,13 @@ impl<'a> Dispatcher<'a> {
     fn assign(&mut self, slot: usize, job: usize, attempt: u32) {
         let mut spec = self.plan.jobs[job].clone();
         spec.attempt = attempt;
+        let scale = self.plan.policy.diverged_learning_rate;
+        spec.learning_rate_scale *= scale.powi(self.diverged[job]);
         spec.log = self.log_of(&spec.symbol, attempt);
         let symbol = spec.symbol.clone();
+        let running = Running::new(job, attempt, Instant::now(), expected(&spec));
         let Some((id, worker)) = self.in_slot(slot) else { return };
-        worker.job = Some((job, attempt));
+        worker.running = Some(running);
         let pid = worker.process.pid.unwrap_or_default();
         RunRecord::note(&spec.log, &format!("attempt {attempt} on worker {id} (pid {pid})"));
         worker.process.send(WorkerRequest::Run { job: Box::new(spec) });
@@ -334,6 +360,9 @@ impl<'a> Dispatcher<'a> {
         let symbol = self.plan.jobs[job].symbol.clone();
         let outcome = match end {
             Settled::Interrupted { started } => Outcome::Interrupted { started },
+            Settled::Skipped { reason } => {
+                Outcome::Skipped { reason, attempts, why: self.why_skipped(job, reason) }
+            }
             Settled::Attempt { result, seconds } => match result {
                 JobResult::UpToDate { generation } => Outcome::UpToDate { generation },
                 JobResult::Committed { generation, headline } => {
@@ -353,31 +382,43 @@ impl<'a> Dispatcher<'a> {
         match message {
             FromWorker::Event(event) => self.on_event(id, event),
             FromWorker::Stray(text) => {
+                let running = self.workers.get_mut(&id).and_then(|worker| worker.running.as_mut());
+                if let Some(fault) = running.and_then(Running::stray) {
+                    return self.condemn(id, FailureKind::Protocol, fault);
+                }
                 let text = text.chars().take(STRAY_SHOWN).collect();
                 self.emit(RunEvent::Stray { worker: id, text });
             }
-            FromWorker::Version(version) => self.condemn(id, foreign(version)),
-            FromWorker::Gone(cause) => self.on_gone(id, cause),
+            FromWorker::Version(version) => {
+                self.condemn(id, FailureKind::Protocol, foreign(version));
+            }
+            FromWorker::Gone(death) => self.on_gone(id, death),
         }
     }
 
-    /// Kills a worker that broke the protocol; the news of its death settles the rest.
-    fn condemn(&mut self, id: u64, cause: String) {
+    /// Kills a worker that went too far; the news of its death settles the rest.
+    pub(crate) fn condemn(&mut self, id: u64, kind: FailureKind, cause: String) {
         if let Some(worker) = self.workers.get_mut(&id)
             && worker.verdict.is_none()
         {
-            worker.verdict = Some((FailureKind::Protocol, format!("worker {id} {cause}")));
+            worker.verdict = Some((kind, format!("worker {id} {cause}")));
             worker.deadline = None;
             worker.process.kill();
         }
     }
 
-    fn on_gone(&mut self, id: u64, cause: String) {
+    fn on_gone(&mut self, id: u64, death: Death) {
         let Some(worker) = self.workers.remove(&id) else { return };
-        let (kind, cause) = worker
-            .verdict
-            .unwrap_or_else(|| (FailureKind::Crashed, format!("worker {id} {cause}")));
-        if let Some((job, attempt)) = worker.job {
+        let (kind, cause) = worker.verdict.unwrap_or_else(|| {
+            let cause = format!("worker {id} {}", death.cause);
+            // The counter is the machine's: only a worker that was killed at all can be meant.
+            if death.killed && memory::out_of_memory_kills() > worker.oom_kills {
+                let why = "the system kills processes for want of memory";
+                return (FailureKind::OutOfMemory, format!("{cause}, and {why}"));
+            }
+            (FailureKind::Crashed, cause)
+        });
+        if let Some(Running { job, attempt, .. }) = worker.running {
             RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
         }
         if !worker.leaving {
@@ -391,7 +432,7 @@ impl<'a> Dispatcher<'a> {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         if let WorkerEvent::Hello { protocol, pid, cpu_seconds, .. } = event {
             if protocol != PROTOCOL_VERSION {
-                return self.condemn(id, foreign(protocol));
+                return self.condemn(id, FailureKind::Protocol, foreign(protocol));
             }
             worker.deadline = None;
             self.times.other.cpu_seconds += cpu_seconds;
@@ -399,21 +440,25 @@ impl<'a> Dispatcher<'a> {
             self.emit(RunEvent::WorkerStarted { worker: id, pid });
             return self.feed(Input::WorkerUp { slot });
         }
-        let Some((job, attempt)) = worker.job else {
-            return self.condemn(id, "reported on a job it does not have".to_owned());
+        let fault = |this: &mut Self, what: String| this.condemn(id, FailureKind::Protocol, what);
+        let Some(running) = &mut worker.running else {
+            return fault(self, "reported on a job it does not have".to_owned());
         };
+        let (job, attempt) = (running.job, running.attempt);
         if event.symbol() != Some(&self.plan.jobs[job].symbol) {
-            return self.condemn(id, "reported on another symbol than its own".to_owned());
+            return fault(self, "reported on another symbol than its own".to_owned());
         }
+        running.heard(Instant::now(), in_words(&event));
         match event {
-            WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } => {}
+            WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } | WorkerEvent::Alive { .. } => {
+            }
             WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
             WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
             WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
                 if ended != attempt {
-                    return self.condemn(id, format!("ended attempt {ended} instead of {attempt}"));
+                    return fault(self, format!("ended attempt {ended} instead of {attempt}"));
                 }
-                worker.job = None;
+                worker.running = None;
                 self.times += times;
                 let slot = worker.slot;
                 let result = self.judge(job, result);
@@ -436,6 +481,38 @@ impl<'a> Dispatcher<'a> {
                 hint: None,
             },
         }
+    }
+}
+
+/// What the scheduler has to know of a plan.
+fn rules(plan: &RunPlan) -> Rules {
+    let policy = &plan.policy;
+    Rules {
+        retry: policy.retry.clone(),
+        seed: rand::random(),
+        jobs_per_worker: policy.limits.jobs_per_worker,
+        deadline: plan.time_left(),
+        expected: plan.jobs.iter().map(expected).collect(),
+        max_failures: policy.max_failures,
+    }
+}
+
+/// What a job will take, if that is known.
+pub(crate) fn expected(job: &JobSpec) -> Option<Duration> {
+    Duration::try_from_secs_f64(job.expected_seconds?).ok()
+}
+
+/// What an event says of an attempt; nothing if it is only a sign of life.
+fn in_words(event: &WorkerEvent) -> Option<String> {
+    match event {
+        WorkerEvent::Loaded(_) => Some("data ready".to_owned()),
+        WorkerEvent::Progress(report) => {
+            Some(format!("epoch {} of {}", report.epoch, report.epochs))
+        }
+        WorkerEvent::Hello { .. }
+        | WorkerEvent::Started { .. }
+        | WorkerEvent::Alive { .. }
+        | WorkerEvent::Finished { .. } => None,
     }
 }
 

@@ -107,14 +107,39 @@ pub enum RunEvent {
         /// How it ended.
         outcome: Outcome,
     },
+    /// An attempt takes long for its symbol.
+    Slow {
+        /// The symbol.
+        symbol: Symbol,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Seconds so far.
+        seconds: f64,
+        /// Seconds that the symbol's newest generation took.
+        expected: f64,
+    },
+    /// Somebody asked what is running.
+    Status {
+        /// The attempts that run.
+        running: Vec<RunningNow>,
+        /// Symbols that wait for an attempt.
+        waiting: usize,
+    },
+    /// The run and its workers were stopped, as by Ctrl-Z. No clock runs until they go on.
+    Suspended,
+    /// They go on.
+    Resumed {
+        /// Seconds of the pause.
+        seconds: f64,
+    },
     /// The run was asked to end: nothing new is started.
     Draining {
         /// The signal that asked for it.
         signal: String,
         /// Attempts still running.
         running: usize,
-        /// Seconds they get to finish.
-        grace: f64,
+        /// Seconds they get to finish; none: as long as they need.
+        grace: Option<f64>,
     },
     /// The grace period is over or a second signal came: running workers are killed.
     Killing {
@@ -126,4 +151,25 @@ pub enum RunEvent {
         /// Everything about it.
         summary: RunSummary,
     },
+}
+
+/// An attempt that runs at the moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningNow {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The worker's number.
+    pub worker: u64,
+    /// The worker's process id.
+    pub pid: Option<u32>,
+    /// Seconds since it began.
+    pub seconds: f64,
+    /// Seconds since something was heard of it.
+    pub silent_seconds: f64,
+    /// What was last heard of it.
+    pub last: String,
+    /// Resident memory of the worker and its children in bytes, where the system says.
+    pub memory: Option<u64>,
 }

@@ -9,18 +9,21 @@
 
 mod dispatcher;
 mod event;
+mod memory;
 mod plan;
 mod process;
 mod record;
 mod scheduler;
 mod signals;
 mod summary;
+mod supervision;
+mod watch;
 
 pub use dispatcher::{RunError, WorkerCommand, run};
-pub use event::{RunEvent, StampedEvent};
-pub use plan::{RetryPolicy, RunPlan, new_run_id, threads_per_worker};
+pub use event::{RunEvent, RunningNow, StampedEvent};
+pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
-pub use scheduler::{Action, Input, Scheduler, Settled};
+pub use scheduler::{Action, Input, Rules, Scheduler, Settled};
 pub use summary::{RunSummary, RunTime, SymbolSummary};
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.

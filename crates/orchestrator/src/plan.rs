@@ -1,10 +1,11 @@
 //! What a run is going to do.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mambafleet_protocol::{InvalidRunId, JobSpec, RunId};
+use mambafleet_protocol::{FailureKind, InvalidRunId, JobSpec, RunId};
 use serde::{Deserialize, Serialize};
 
 use crate::RUN_SCHEMA;
@@ -23,21 +24,56 @@ pub struct RunPlan {
     pub program: String,
     /// Root of the artifact store; the run's record goes to `runs/` in it.
     pub store: PathBuf,
-    /// Worker processes at most.
-    pub parallel: usize,
-    /// When failed attempts are repeated.
-    pub retry: RetryPolicy,
-    /// Time that running workers get to finish after the first interrupt.
-    pub grace: Duration,
+    /// The run that this one goes on with.
+    #[serde(default)]
+    pub resumes: Option<RunId>,
+    /// How it is carried out.
+    #[serde(flatten)]
+    pub policy: RunPolicy,
     /// The jobs, in the order in which they are to be started.
     pub jobs: Vec<JobSpec>,
 }
 
+/// How a run is carried out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunPolicy {
+    /// Worker processes at most.
+    pub parallel: usize,
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// What attempts and workers may take.
+    pub limits: Limits,
+    /// Time that running workers get to finish after the first interrupt.
+    pub grace: Duration,
+    /// What the learning rate is multiplied with for each time that a symbol has diverged.
+    pub diverged_learning_rate: f64,
+    /// Nothing is started that cannot be done by then, as far as is known.
+    pub deadline: Option<Timestamp>,
+    /// After so many failed symbols nothing new is started.
+    pub max_failures: Option<u32>,
+}
+
+/// What attempts and workers may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Longest time of an attempt.
+    pub timeout: Option<Duration>,
+    /// Longest time in which nothing is heard of an attempt.
+    pub stall_timeout: Option<Duration>,
+    /// Largest resident memory of a worker, in bytes.
+    pub memory: Option<u64>,
+    /// Jobs that a worker does before another one takes its place.
+    pub jobs_per_worker: Option<u32>,
+}
+
 /// When failed attempts are repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RetryPolicy {
-    /// Attempts after the first one.
+    /// Attempts after the first one, for failures that may pass.
     pub retries: u32,
+    /// The same for certain kinds of failures.
+    #[serde(default)]
+    pub by_kind: BTreeMap<FailureKind, u32>,
     /// Wait before the first repetition; doubled for each further one.
     pub backoff: Duration,
     /// The longest wait.
@@ -48,7 +84,7 @@ impl RunPlan {
     /// Workers that the run will start: no more than there are jobs.
     #[must_use]
     pub fn workers(&self) -> usize {
-        self.parallel.min(self.jobs.len())
+        self.policy.parallel.min(self.jobs.len())
     }
 
     /// A plan of the current schema, made now.
@@ -57,13 +93,18 @@ impl RunPlan {
         run: RunId,
         program: String,
         store: PathBuf,
-        parallel: usize,
-        retry: RetryPolicy,
-        grace: Duration,
+        policy: RunPolicy,
         jobs: Vec<JobSpec>,
     ) -> Self {
         let created_at = Timestamp::now();
-        Self { schema: RUN_SCHEMA, run, created_at, program, store, parallel, retry, grace, jobs }
+        let (schema, resumes) = (RUN_SCHEMA, None);
+        Self { schema, run, created_at, program, store, resumes, policy, jobs }
+    }
+
+    /// Time from now to the deadline; zero if that has passed.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let left = self.policy.deadline?.duration_since(Timestamp::now());
+        Some(Duration::try_from(left).unwrap_or_default())
     }
 }
 
@@ -83,6 +124,13 @@ pub fn threads_per_worker(cores: usize, workers: usize) -> usize {
 }
 
 impl RetryPolicy {
+    /// Attempts after the first one when that fails of `kind`.
+    #[must_use]
+    pub fn retries_for(&self, kind: FailureKind) -> u32 {
+        let usual = if kind.is_transient() { self.retries } else { 0 };
+        self.by_kind.get(&kind).copied().unwrap_or(usual)
+    }
+
     /// The wait before attempt `next` (2 for the first repetition). `jitter` in [0, 1) shortens
     /// it to between half and the whole, so that jobs that failed together do not return
     /// together.
@@ -115,8 +163,17 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_limit() {
         let second = Duration::from_secs(1);
-        let policy =
-            RetryPolicy { retries: 9, backoff: second, backoff_max: Duration::from_secs(5) };
+        let policy = RetryPolicy {
+            retries: 9,
+            by_kind: BTreeMap::from([(FailureKind::Diverged, 1), (FailureKind::Crashed, 0)]),
+            backoff: second,
+            backoff_max: Duration::from_secs(5),
+        };
+        let retries =
+            [FailureKind::Stalled, FailureKind::Data].map(|kind| policy.retries_for(kind));
+        assert_eq!(retries, [9, 0]);
+        let retries = [FailureKind::Crashed, FailureKind::Diverged];
+        assert_eq!(retries.map(|kind| policy.retries_for(kind)), [0, 1]);
         let waits: Vec<_> = (2..7).map(|n| policy.delay(n, 1.0).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 5, 5]);
         assert_eq!(policy.delay(2, 0.0), second / 2);

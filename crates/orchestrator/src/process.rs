@@ -33,7 +33,16 @@ pub(crate) enum FromWorker {
     /// A message of another protocol version.
     Version(u32),
     /// The process is gone and reaped; the last thing that comes from it.
-    Gone(String),
+    Gone(Death),
+}
+
+/// What a process died of.
+#[derive(Debug)]
+pub(crate) struct Death {
+    /// The cause as a predicate: "was killed by signal 9 (SIGKILL)".
+    pub(crate) cause: String,
+    /// Whether it was SIGKILL, which is also what the system ends a process with for want of memory.
+    pub(crate) killed: bool,
 }
 
 /// A worker's number within the run and what it sent.
@@ -109,18 +118,29 @@ impl Process {
         let _ = self.requests.send(request);
     }
 
+    /// Stops the worker's process group, or lets it go on, where there are such groups.
+    pub(crate) fn pause(&self, paused: bool) {
+        #[cfg(unix)]
+        if let Some(pid) = self.pid {
+            use rustix::process::Signal;
+            signal_group(pid, if paused { Signal::STOP } else { Signal::CONT });
+        }
+        #[cfg(not(unix))]
+        let _ = paused;
+    }
+
     /// Kills the worker and everything in its process group, where there are such groups.
     pub(crate) fn kill(&self) {
         #[cfg(unix)]
         if let Some(pid) = self.pid {
-            kill_group(pid);
+            signal_group(pid, rustix::process::Signal::KILL);
         }
         self.kill.notify_one();
     }
 }
 
 /// Kills the process, and says what it ended of.
-async fn end(child: &mut Child) -> String {
+async fn end(child: &mut Child) -> Death {
     if let Err(error) = child.start_kill() {
         tracing::debug!(%error, "a worker was gone before it could be killed");
     }
@@ -132,7 +152,7 @@ async fn attend(
     child: &mut Child,
     stdin: ChildStdin,
     mut inbox: UnboundedReceiver<WorkerRequest>,
-) -> String {
+) -> Death {
     let mut stdin = Some(stdin);
     loop {
         tokio::select! {
@@ -204,24 +224,24 @@ async fn read_line(
     }
 }
 
-/// The cause of a process' death, as a predicate: "was killed by signal 9 (SIGKILL)".
-fn describe(status: std::io::Result<ExitStatus>) -> String {
+/// What a process died of.
+fn describe(status: std::io::Result<ExitStatus>) -> Death {
+    let natural = |cause: String| Death { cause, killed: false };
     let status = match status {
         Ok(status) => status,
-        Err(error) => return format!("ended unobserved: {error}"),
+        Err(error) => return natural(format!("ended unobserved: {error}")),
     };
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return match signal_name(signal) {
-            Some(name) => format!("was killed by signal {signal} ({name})"),
-            None => format!("was killed by signal {signal}"),
-        };
+        let name = signal_name(signal).map_or_else(String::new, |name| format!(" ({name})"));
+        let killed = signal == rustix::process::Signal::KILL.as_raw();
+        return Death { cause: format!("was killed by signal {signal}{name}"), killed };
     }
-    match status.code() {
+    natural(match status.code() {
         Some(101) => "panicked (exit code 101)".to_owned(),
         Some(code) => format!("exited with code {code}"),
         None => "ended for an unknown reason".to_owned(),
-    }
+    })
 }
 
 #[cfg(unix)]
@@ -242,12 +262,12 @@ fn signal_name(signal: i32) -> Option<&'static str> {
 }
 
 #[cfg(unix)]
-fn kill_group(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process_group};
+fn signal_group(pid: u32, signal: rustix::process::Signal) {
+    use rustix::process::{Pid, kill_process_group};
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
-        && let Err(error) = kill_process_group(pid, Signal::KILL)
+        && let Err(error) = kill_process_group(pid, signal)
     {
-        tracing::debug!(%error, "a worker was gone before it could be killed");
+        tracing::debug!(%error, "a worker was gone before it could be signalled");
     }
 }
 

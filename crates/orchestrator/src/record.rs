@@ -1,12 +1,14 @@
 //! The directory of a run: `runs/<run-id>/`.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{StoreError, append_file, atomic_write_json, create_dir_durable};
+use mambafleet_protocol::RunId;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::{RunPlan, RunSummary, StampedEvent};
 
@@ -20,10 +22,41 @@ pub struct RunRecord {
     healthy: bool,
 }
 
-/// A run's directory could not be made or completed.
+/// A run's record cannot be written or read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the run's record: {0}")]
-pub struct RecordError(#[from] StoreError);
+pub enum RecordError {
+    /// A directory or file cannot be made.
+    #[error("cannot write the run's record: {0}")]
+    Write(#[from] StoreError),
+    /// A file or directory cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Read {
+        /// What cannot be read.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error("{} is not what this version writes there", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// The content of a JSON file; `None` if it is not there.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(RecordError::Read { path: path.to_owned(), source }),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| RecordError::Content { path: path.to_owned(), source })
+}
 
 impl RunRecord {
     /// Where the record of a run lies.
@@ -42,6 +75,43 @@ impl RunRecord {
         atomic_write_json(&dir.join("plan.json"), plan)?;
         let events = append_file(&dir.join("events.jsonl"))?;
         Ok(Self { dir, events, healthy: true })
+    }
+
+    /// The plan of an earlier run; `None` if there is no such run.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the plan is there and cannot be read.
+    pub fn plan(runs: &Path, run: &RunId) -> Result<Option<RunPlan>, RecordError> {
+        read_json(&runs.join(run.as_str()).join("plan.json"))
+    }
+
+    /// The newest run that did not end well: it has no summary, or one with a symbol that has no
+    /// current generation.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the directory of all runs or a summary cannot be read.
+    pub fn unfinished(runs: &Path) -> Result<Option<RunId>, RecordError> {
+        let unreadable = |source| RecordError::Read { path: runs.to_owned(), source };
+        let entries = match std::fs::read_dir(runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
+        // They begin with the time.
+        ids.sort_unstable();
+        for run in ids.into_iter().rev() {
+            if !runs.join(run.as_str()).join("plan.json").is_file() {
+                continue;
+            }
+            let summary: Option<RunSummary> =
+                read_json(&runs.join(run.as_str()).join("summary.json"))?;
+            if !summary.is_some_and(|summary| summary.all_good()) {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
     }
 
     /// The run's directory.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mambafleet_protocol::{FailureKind, JobResult, mix64};
+use mambafleet_protocol::{FailureKind, JobResult, SkipReason, mix64};
 
 use crate::RetryPolicy;
 
@@ -110,6 +110,28 @@ pub enum Settled {
         /// Whether an attempt was running.
         started: bool,
     },
+    /// It was not to be started, or not again.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+    },
+}
+
+/// What is known of the run before it begins.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// When failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Mixed into the jitter of retries, so that runs differ from each other.
+    pub seed: u64,
+    /// Jobs that a worker does before another one takes its place.
+    pub jobs_per_worker: Option<u32>,
+    /// Nothing is started that cannot be done by this time since the run began.
+    pub deadline: Option<Duration>,
+    /// What each job will take, where that is known.
+    pub expected: Vec<Option<Duration>>,
+    /// After so many failed jobs nothing new is started.
+    pub max_failures: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,15 +151,19 @@ enum Slot {
 /// The state of a run.
 #[derive(Debug)]
 pub struct Scheduler {
-    policy: RetryPolicy,
-    /// Mixed into the jitter of retries, so that runs differ from each other.
-    seed: u64,
+    rules: Rules,
     /// Attempts made, by job.
     attempts: Vec<u32>,
+    /// Jobs that ran out of memory: they run when nothing else does.
+    alone: Vec<bool>,
+    /// Jobs settled as failed.
+    failed: u32,
     ready: VecDeque<usize>,
     /// Jobs that wait for their next attempt, with its time.
     delayed: Vec<(Duration, usize)>,
     slots: Vec<Slot>,
+    /// Jobs that the worker in each slot has done.
+    done: Vec<u32>,
     unsettled: usize,
     /// Workers that died without a job since an attempt last ended.
     idle_deaths: u32,
@@ -150,14 +176,16 @@ pub struct Scheduler {
 impl Scheduler {
     /// A run of `jobs` jobs on at most `slots` workers, in the order of their indices.
     #[must_use]
-    pub fn new(jobs: usize, slots: usize, policy: RetryPolicy, seed: u64) -> Self {
+    pub fn new(jobs: usize, slots: usize, rules: Rules) -> Self {
         Self {
-            policy,
-            seed,
+            rules,
             attempts: vec![0; jobs],
+            alone: vec![false; jobs],
+            failed: 0,
             ready: (0..jobs).collect(),
             delayed: Vec::new(),
             slots: vec![Slot::Empty; slots.max(1)],
+            done: vec![0; slots.max(1)],
             unsettled: jobs,
             idle_deaths: 0,
             spawn_after: Duration::ZERO,
@@ -174,6 +202,7 @@ impl Scheduler {
             Input::WorkerUp { slot } => {
                 if self.slots[slot] == Slot::Starting {
                     self.slots[slot] = Slot::Idle;
+                    self.done[slot] = 0;
                 }
             }
             Input::WorkerGone { slot, kind, cause } => {
@@ -182,6 +211,7 @@ impl Scheduler {
             Input::AttemptEnded { slot, seconds, result } => {
                 if let Slot::Busy(job) = self.slots[slot] {
                     self.slots[slot] = Slot::Idle;
+                    self.done[slot] += 1;
                     self.idle_deaths = 0;
                     self.attempt_ended(
                         now,
@@ -206,13 +236,26 @@ impl Scheduler {
     pub fn next_wake(&self) -> Option<Duration> {
         let retry = self.delayed.iter().map(|(due, _)| *due).min();
         let spawn = (self.missing() > 0).then_some(self.spawn_after);
-        retry.into_iter().chain(spawn).min()
+        let waiting = !self.ready.is_empty() || !self.delayed.is_empty();
+        let deadline = self.rules.deadline.filter(|_| waiting);
+        retry.into_iter().chain(spawn).chain(deadline).min()
     }
 
     /// Whether every job is settled and every worker gone.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.unsettled == 0 && self.slots.iter().all(|slot| *slot == Slot::Empty)
+    }
+
+    /// Time has passed that the run's clock does not count. The deadline does not wait.
+    pub fn slept(&mut self, pause: Duration) {
+        self.rules.deadline = self.rules.deadline.map(|at| at.saturating_sub(pause));
+    }
+
+    /// Jobs that wait for an attempt.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.ready.len() + self.delayed.len()
     }
 
     /// Attempts that run now.
@@ -241,7 +284,7 @@ impl Scheduler {
             Slot::Starting | Slot::Idle => {
                 self.idle_deaths += 1;
                 let jitter = self.jitter(slot, self.idle_deaths);
-                self.spawn_after = now + self.policy.delay(self.idle_deaths + 1, jitter);
+                self.spawn_after = now + self.rules.retry.delay(self.idle_deaths + 1, jitter);
                 if self.idle_deaths > SPARE_DEATHS + self.slots.len() as u32 {
                     self.give_up(&cause, actions);
                 }
@@ -260,9 +303,9 @@ impl Scheduler {
         let attempt = self.attempts[job];
         match end {
             Settled::Attempt { result: JobResult::Failed { kind, cause, .. }, .. }
-                if kind.is_transient() && attempt <= self.policy.retries && !self.draining =>
+                if !self.draining && self.may_retry(job, kind) =>
             {
-                let delay = self.policy.delay(attempt + 1, self.jitter(job, attempt));
+                let delay = self.rules.retry.delay(attempt + 1, self.jitter(job, attempt));
                 self.delayed.push((now + delay, job));
                 actions.push(Action::Retry { job, attempt, kind, cause, delay });
             }
@@ -270,9 +313,60 @@ impl Scheduler {
         }
     }
 
+    /// Whether another attempt is due after one that failed of `kind`.
+    fn may_retry(&mut self, job: usize, kind: FailureKind) -> bool {
+        self.alone[job] |= kind == FailureKind::OutOfMemory;
+        self.attempts[job] <= self.rules.retry.retries_for(kind)
+    }
+
     fn settle(&mut self, job: usize, end: Settled, actions: &mut Vec<Action>) {
         self.unsettled -= 1;
+        if let Settled::Attempt { result: JobResult::Failed { .. }, .. } = end {
+            self.failed += 1;
+        }
         actions.push(Action::Settle { job, attempts: self.attempts[job], end });
+        if self.rules.max_failures.is_some_and(|limit| self.failed >= limit) {
+            for job in self.take_waiting() {
+                let end = Settled::Skipped { reason: SkipReason::TooManyFailures };
+                self.unsettled -= 1;
+                actions.push(Action::Settle { job, attempts: self.attempts[job], end });
+            }
+        }
+    }
+
+    /// Settles what can no longer be done by the deadline, as far as is known.
+    fn skip_late(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let Some(deadline) = self.rules.deadline else { return };
+        let left = deadline.saturating_sub(now);
+        let expected = &self.rules.expected;
+        let late = |job: usize| {
+            let expected = expected.get(job).copied().flatten().unwrap_or_default();
+            left.is_zero() || expected > left
+        };
+        let mut skipped: Vec<usize> = self.ready.iter().copied().filter(|job| late(*job)).collect();
+        self.ready.retain(|job| !late(*job));
+        if left.is_zero() {
+            skipped.extend(self.delayed.drain(..).map(|(_, job)| job));
+        }
+        for job in skipped {
+            self.settle(job, Settled::Skipped { reason: SkipReason::Deadline }, actions);
+        }
+    }
+
+    /// The next job that may start now: none while one runs that must be alone, and one that must
+    /// be alone only when nothing else runs.
+    fn next_ready(&mut self) -> Option<usize> {
+        let running = |slot: &Slot| match slot {
+            Slot::Busy(job) => Some(*job),
+            _ => None,
+        };
+        let mut busy = self.slots.iter().filter_map(running).peekable();
+        let idle = busy.peek().is_none();
+        if busy.any(|job| self.alone[job]) {
+            return None;
+        }
+        let next = self.ready.iter().position(|job| idle || !self.alone[*job])?;
+        self.ready.remove(next)
     }
 
     /// Jobs that wait, ready or delayed, taken out of their queues.
@@ -309,15 +403,17 @@ impl Scheduler {
             let (_, job) = self.delayed.remove(0);
             self.ready.push_back(job);
         }
+        self.skip_late(now, actions);
         for slot in 0..self.slots.len() {
             if self.slots[slot] != Slot::Idle {
                 continue;
             }
-            if let Some(job) = self.ready.pop_front() {
+            let tired = self.rules.jobs_per_worker.is_some_and(|limit| self.done[slot] >= limit);
+            if !tired && let Some(job) = self.next_ready() {
                 self.slots[slot] = Slot::Busy(job);
                 self.attempts[job] += 1;
                 actions.push(Action::Assign { slot, job, attempt: self.attempts[job] });
-            } else if self.unsettled == 0 || self.draining {
+            } else if tired || self.unsettled == 0 || self.draining {
                 self.slots[slot] = Slot::Leaving;
                 actions.push(Action::Stop { slot });
             }
@@ -349,7 +445,7 @@ impl Scheduler {
 
     /// A number in [0, 1) that depends on run, job and attempt only.
     fn jitter(&self, job: usize, attempt: u32) -> f64 {
-        let bits = mix64(self.seed ^ ((job as u64) << 32) ^ u64::from(attempt));
+        let bits = mix64(self.rules.seed ^ ((job as u64) << 32) ^ u64::from(attempt));
         (bits >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

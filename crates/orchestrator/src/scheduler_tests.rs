@@ -1,6 +1,6 @@
 //! The scheduler against hand-made histories, and against a fleet that fails at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -8,8 +8,10 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn policy(retries: u32) -> RetryPolicy {
-    RetryPolicy { retries, backoff: SECOND, backoff_max: 60 * SECOND }
+fn rules(retries: u32, seed: u64) -> Rules {
+    let (by_kind, backoff, backoff_max) = (BTreeMap::new(), SECOND, 60 * SECOND);
+    let retry = RetryPolicy { retries, by_kind, backoff, backoff_max };
+    Rules { retry, seed, ..Rules::default() }
 }
 
 fn up_to_date() -> JobResult {
@@ -30,7 +32,7 @@ fn gone(slot: usize) -> Input {
 
 #[test]
 fn workers_are_reused_and_leave_when_all_is_done() {
-    let mut s = Scheduler::new(3, 1, policy(0), 1);
+    let mut s = Scheduler::new(3, 1, rules(0, 1));
     assert_eq!(s.on(Duration::ZERO, Input::Tick), [Action::Spawn { slot: 0 }]);
     for job in 0..3 {
         let input = if job == 0 { Input::WorkerUp { slot: 0 } } else { ended(0, up_to_date()) };
@@ -46,13 +48,13 @@ fn workers_are_reused_and_leave_when_all_is_done() {
 
 #[test]
 fn no_more_workers_than_jobs() {
-    let mut s = Scheduler::new(2, 10, policy(0), 1);
+    let mut s = Scheduler::new(2, 10, rules(0, 1));
     assert_eq!(s.on(Duration::ZERO, Input::Tick).len(), 2);
 }
 
 #[test]
 fn a_crash_costs_one_attempt_and_the_worker_is_replaced() {
-    let mut s = Scheduler::new(1, 1, policy(1), 1);
+    let mut s = Scheduler::new(1, 1, rules(1, 1));
     s.on(Duration::ZERO, Input::Tick);
     s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
     let actions = s.on(SECOND, gone(0));
@@ -74,7 +76,7 @@ fn a_crash_costs_one_attempt_and_the_worker_is_replaced() {
 
 #[test]
 fn bad_data_is_not_tried_twice() {
-    let mut s = Scheduler::new(1, 1, policy(5), 1);
+    let mut s = Scheduler::new(1, 1, rules(5, 1));
     s.on(Duration::ZERO, Input::Tick);
     s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
     let actions = s.on(SECOND, ended(0, failed(FailureKind::Data)));
@@ -83,7 +85,7 @@ fn bad_data_is_not_tried_twice() {
 
 #[test]
 fn draining_starts_nothing_and_lets_the_running_finish() {
-    let mut s = Scheduler::new(4, 2, policy(3), 1);
+    let mut s = Scheduler::new(4, 2, rules(3, 1));
     s.on(Duration::ZERO, Input::Tick);
     s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
     s.on(Duration::ZERO, Input::WorkerUp { slot: 1 });
@@ -105,7 +107,7 @@ fn draining_starts_nothing_and_lets_the_running_finish() {
 
 #[test]
 fn a_crash_while_draining_is_a_failure_and_is_not_tried_again() {
-    let mut s = Scheduler::new(1, 1, policy(3), 1);
+    let mut s = Scheduler::new(1, 1, rules(3, 1));
     s.on(Duration::ZERO, Input::Tick);
     s.on(Duration::ZERO, Input::WorkerUp { slot: 0 });
     s.on(SECOND, Input::Drain);
@@ -120,7 +122,7 @@ fn a_crash_while_draining_is_a_failure_and_is_not_tried_again() {
 
 #[test]
 fn workers_that_never_start_are_waited_for_ever_longer_until_the_run_gives_up() {
-    let mut s = Scheduler::new(2, 1, policy(3), 1);
+    let mut s = Scheduler::new(2, 1, rules(3, 1));
     s.on(Duration::ZERO, Input::Tick);
     let mut now = Duration::ZERO;
     for _ in 0..SPARE_DEATHS + 1 {
@@ -132,6 +134,86 @@ fn workers_that_never_start_are_waited_for_ever_longer_until_the_run_gives_up() 
     }
     assert_eq!(s.on(now, gone(0)).len(), 2);
     assert!(s.is_done());
+}
+
+/// A scheduler whose workers are up.
+fn started(jobs: usize, slots: usize, rules: Rules) -> Scheduler {
+    let mut s = Scheduler::new(jobs, slots, rules);
+    s.on(Duration::ZERO, Input::Tick);
+    (0..slots).for_each(|slot| drop(s.on(Duration::ZERO, Input::WorkerUp { slot })));
+    s
+}
+
+fn skipped(job: usize, attempts: u32, reason: SkipReason) -> Action {
+    Action::Settle { job, attempts, end: Settled::Skipped { reason } }
+}
+
+#[test]
+fn what_ran_out_of_memory_runs_again_alone() {
+    let mut s = started(4, 2, rules(1, 1));
+    let actions = s.on(SECOND, ended(0, failed(FailureKind::OutOfMemory)));
+    let [Action::Retry { job: 0, delay, .. }, Action::Assign { slot: 0, job: 2, .. }] = actions[..]
+    else {
+        panic!("{actions:?}");
+    };
+    let due = SECOND + delay;
+    assert_eq!(s.on(due, Input::Tick), []);
+    // Job 1 ends; job 3 goes before the one that waits for the others to end.
+    let actions = s.on(due, ended(1, up_to_date()));
+    assert_eq!(actions.last(), Some(&Action::Assign { slot: 1, job: 3, attempt: 1 }));
+    assert_eq!(s.on(due, ended(0, up_to_date())).len(), 1);
+    let actions = s.on(due, ended(1, up_to_date()));
+    let alone = Action::Assign { slot: 0, job: 0, attempt: 2 };
+    assert_eq!(actions.last(), Some(&alone));
+    assert_eq!(s.running(), 1);
+}
+
+#[test]
+fn nothing_starts_that_cannot_be_done_by_the_deadline() {
+    let expected = [2, 100, 3, 1].map(|n| Some(n * SECOND)).to_vec();
+    let deadline = Some(10 * SECOND);
+    let mut s = started(4, 1, Rules { deadline, expected, ..rules(0, 1) });
+    // Job 1 was skipped at once. What is left is looked at again each time.
+    let actions = s.on(8 * SECOND, ended(0, up_to_date()));
+    assert_eq!(actions[1], skipped(2, 0, SkipReason::Deadline));
+    assert_eq!(actions[2], Action::Assign { slot: 0, job: 3, attempt: 1 });
+    s.on(12 * SECOND, ended(0, up_to_date()));
+    s.on(12 * SECOND, gone(0));
+    assert!(s.is_done());
+}
+
+#[test]
+fn the_deadline_ends_the_wait_for_retries_and_what_is_unknown_may_start_before_it() {
+    let mut s = started(2, 1, Rules { deadline: Some(2 * SECOND), ..rules(3, 1) });
+    let crash = failed(FailureKind::Store);
+    let actions = s.on(1500 * SECOND / 1000, ended(0, crash));
+    assert_eq!(actions.last(), Some(&Action::Assign { slot: 0, job: 1, attempt: 1 }));
+    assert!(s.next_wake() <= Some(2 * SECOND));
+    assert_eq!(s.on(2 * SECOND, Input::Tick), [skipped(0, 1, SkipReason::Deadline)]);
+}
+
+#[test]
+fn too_many_failures_end_the_run() {
+    let mut s = started(5, 2, Rules { max_failures: Some(2), ..rules(0, 1) });
+    let first = s.on(SECOND, ended(0, failed(FailureKind::Data)));
+    assert_eq!(first.last(), Some(&Action::Assign { slot: 0, job: 2, attempt: 1 }));
+    let actions = s.on(SECOND, ended(1, failed(FailureKind::Data)));
+    let why = SkipReason::TooManyFailures;
+    assert_eq!(actions[1..], [skipped(3, 0, why), skipped(4, 0, why)]);
+    // What runs may finish.
+    let actions = s.on(SECOND, ended(0, up_to_date()));
+    assert!(matches!(actions[0], Action::Settle { job: 2, .. }), "{actions:?}");
+}
+
+#[test]
+fn workers_are_replaced_after_so_many_jobs() {
+    let mut s = started(3, 1, Rules { jobs_per_worker: Some(2), ..rules(0, 1) });
+    s.on(SECOND, ended(0, up_to_date()));
+    let actions = s.on(SECOND, ended(0, up_to_date()));
+    assert_eq!(actions.last(), Some(&Action::Stop { slot: 0 }));
+    assert_eq!(s.on(SECOND, gone(0)), [Action::Spawn { slot: 0 }]);
+    let actions = s.on(SECOND, Input::WorkerUp { slot: 0 });
+    assert_eq!(actions, [Action::Assign { slot: 0, job: 2, attempt: 1 }]);
 }
 
 /// What the random fleet does next.
@@ -162,6 +244,8 @@ fn chaos() -> impl Strategy<Value = Vec<Chaos>> {
 struct Fleet {
     alive: BTreeMap<usize, Option<usize>>,
     settled: BTreeMap<usize, u32>,
+    /// Slots whose worker was asked to end.
+    leaving: BTreeSet<usize>,
     draining: bool,
 }
 
@@ -172,6 +256,7 @@ impl Fleet {
                 Action::Spawn { slot } => {
                     assert!(!self.draining, "spawned while draining");
                     assert!(self.alive.insert(slot, None).is_none(), "slot taken twice");
+                    self.leaving.remove(&slot);
                 }
                 Action::Assign { slot, job, attempt } => {
                     assert!(!self.draining, "assigned while draining");
@@ -179,9 +264,13 @@ impl Fleet {
                     assert!(!running, "job {job} runs twice");
                     assert!(!self.settled.contains_key(&job), "job {job} was settled");
                     assert!(attempt <= retries + 1);
+                    assert!(!self.leaving.contains(&slot), "assigned to one that leaves");
                     assert_eq!(self.alive.insert(slot, Some(job)), Some(None));
                 }
-                Action::Stop { slot } => assert_eq!(self.alive[&slot], None),
+                Action::Stop { slot } => {
+                    assert_eq!(self.alive[&slot], None);
+                    self.leaving.insert(slot);
+                }
                 Action::Retry { delay, .. } => assert!(delay >= SECOND / 2),
                 Action::Settle { job, attempts, .. } => {
                     assert!(self.settled.insert(job, attempts).is_none(), "job {job} twice");
@@ -195,8 +284,15 @@ proptest! {
     #[test]
     fn every_job_is_settled_exactly_once(
         jobs in 0_usize..8, slots in 1_usize..4, retries in 0_u32..3, steps in chaos(),
+        jobs_per_worker in proptest::option::of(1_u32..3),
+        deadline in proptest::option::of(0_u64..5000),
+        max_failures in proptest::option::of(1_u32..4),
     ) {
-        let mut s = Scheduler::new(jobs, slots, policy(retries), 7);
+        let expected = (0..jobs).map(|job| (job % 2 == 0).then_some(SECOND)).collect();
+        let deadline = deadline.map(Duration::from_millis);
+        let base = rules(retries, 7);
+        let rules = Rules { jobs_per_worker, deadline, max_failures, expected, ..base };
+        let mut s = Scheduler::new(jobs, slots, rules);
         let mut fleet = Fleet::default();
         let mut now = Duration::ZERO;
         fleet.apply(s.on(now, Input::Tick), retries);
@@ -205,7 +301,9 @@ proptest! {
                 Chaos::Up(slot) if fleet.alive.contains_key(&slot) => Input::WorkerUp { slot },
                 Chaos::End(slot, good) if matches!(fleet.alive.get(&slot), Some(Some(_))) => {
                     fleet.alive.insert(slot, None);
-                    let result = if good { up_to_date() } else { failed(FailureKind::Store) };
+                    let kinds = [FailureKind::Store, FailureKind::OutOfMemory];
+                    let bad = || failed(kinds[slot % 2]);
+                    let result = if good { up_to_date() } else { bad() };
                     ended(slot, result)
                 }
                 Chaos::Gone(slot) if fleet.alive.remove(&slot).is_some() => gone(slot),
@@ -243,8 +341,8 @@ proptest! {
                     let actions = s.on(now, ended(slot, up_to_date()));
                     fleet.apply(actions, retries);
                 }
-                let unsettled = fleet.settled.len() < jobs;
-                if !unsettled && fleet.alive.remove(&slot).is_some() {
+                let leaves = fleet.leaving.contains(&slot) || fleet.settled.len() == jobs;
+                if leaves && fleet.alive.remove(&slot).is_some() {
                     let actions = s.on(now, gone(slot));
                     fleet.apply(actions, retries);
                 }

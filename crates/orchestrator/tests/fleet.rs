@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mambafleet_artifacts::{Store, Wait};
 use mambafleet_orchestrator::{
-    Reporter, RetryPolicy, RunEvent, RunPlan, RunSummary, StampedEvent, WorkerCommand, new_run_id,
+    Limits, Reporter, RetryPolicy, RunEvent, RunPlan, RunPolicy, RunSummary, StampedEvent,
+    WorkerCommand, new_run_id,
 };
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, ModelSpec, Outcome, ScheduleSpec, SplitSpec, Symbol,
@@ -87,6 +88,9 @@ impl Fleet {
             program: None,
             threads: 1,
             force: false,
+            resumes: Vec::new(),
+            learning_rate_scale: 1.0,
+            expected_seconds: None,
             lock_timeout_ms: Some(1000),
             log: PathBuf::new(),
         }
@@ -94,14 +98,22 @@ impl Fleet {
 
     /// Runs these symbols on workers that execute `script` after the prelude.
     fn run(&self, symbols: &[&str], parallel: usize, script: &str) -> (RunSummary, Vec<RunEvent>) {
-        let retry = RetryPolicy {
-            retries: 1,
-            backoff: Duration::from_millis(5),
-            backoff_max: Duration::from_millis(5),
+        let policy = RunPolicy {
+            parallel,
+            retry: RetryPolicy {
+                retries: 1,
+                backoff: Duration::from_millis(5),
+                backoff_max: Duration::from_millis(5),
+                ..RetryPolicy::default()
+            },
+            limits: Limits::default(),
+            grace: Duration::from_secs(1),
+            diverged_learning_rate: 0.5,
+            deadline: None,
+            max_failures: None,
         };
-        let (store, grace) = (self.store.root().to_owned(), Duration::from_secs(1));
-        let run = new_run_id().unwrap();
-        let mut plan = RunPlan::new(run, "test".into(), store, parallel, retry, grace, Vec::new());
+        let (run, store) = (new_run_id().unwrap(), self.store.root().to_owned());
+        let mut plan = RunPlan::new(run, "test".into(), store, policy, Vec::new());
         plan.jobs = symbols.iter().map(|symbol| self.job(&plan, symbol)).collect();
         let script = format!("cd {}\n{PRELUDE}\n{script}", self.dir.path().display());
         let command =

@@ -23,7 +23,7 @@ pub use cause::cause_chain;
 pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };
-pub use outcome::{FailureKind, Headline, Outcome};
+pub use outcome::{FailureKind, Headline, Outcome, SkipReason};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
     DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, SplitSpec, TaskSpec,

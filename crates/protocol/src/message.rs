@@ -48,6 +48,11 @@ pub enum WorkerEvent {
     Loaded(SampleCounts),
     /// An epoch ended.
     Progress(EpochReport),
+    /// The attempt is making headway, and there is nothing else to tell for now.
+    Alive {
+        /// Its symbol.
+        symbol: Symbol,
+    },
     /// A job ended.
     Finished {
         /// The symbol.
@@ -129,7 +134,9 @@ impl WorkerEvent {
     pub fn symbol(&self) -> Option<&Symbol> {
         match self {
             Self::Hello { .. } => None,
-            Self::Started { symbol, .. } | Self::Finished { symbol, .. } => Some(symbol),
+            Self::Started { symbol, .. }
+            | Self::Alive { symbol }
+            | Self::Finished { symbol, .. } => Some(symbol),
             Self::Loaded(counts) => Some(&counts.symbol),
             Self::Progress(report) => Some(&report.symbol),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// The kind of a failure. It decides whether an attempt is repeated and what the user can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The symbol's data is missing or malformed.
@@ -21,6 +21,12 @@ pub enum FailureKind {
     Store,
     /// The worker process died.
     Crashed,
+    /// The worker took more memory than it may, or the system killed it for want of memory.
+    OutOfMemory,
+    /// The attempt took longer than it may.
+    TimedOut,
+    /// Nothing was heard of the attempt for too long.
+    Stalled,
     /// The worker broke the protocol, or its result could not be read back.
     Protocol,
     /// A fault in mambafleet itself.
@@ -28,14 +34,37 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether another attempt is worth its time. Bad data stays bad and a seeded divergence
-    /// repeats itself bit for bit; a busy lock was waited for already; a crash or a store error may
-    /// pass.
+    /// All kinds, in the order in which they are documented.
+    pub const ALL: [Self; 11] = [
+        Self::Data,
+        Self::Diverged,
+        Self::Backend,
+        Self::LockBusy,
+        Self::Store,
+        Self::Crashed,
+        Self::OutOfMemory,
+        Self::TimedOut,
+        Self::Stalled,
+        Self::Protocol,
+        Self::Internal,
+    ];
+
+    /// Whether another attempt is worth its time unless the configuration says otherwise. Bad data
+    /// stays bad and a seeded divergence repeats itself bit for bit; a busy lock was waited for
+    /// already, and a time-out was set by someone who knows how long it takes; a crash, a stall or a
+    /// store error may pass, and an attempt that ran out of memory may fit when it runs alone.
     #[must_use]
     pub fn is_transient(self) -> bool {
         match self {
-            Self::Store | Self::Crashed | Self::Protocol => true,
-            Self::Data | Self::Diverged | Self::Backend | Self::LockBusy | Self::Internal => false,
+            Self::Store | Self::Crashed | Self::OutOfMemory | Self::Stalled | Self::Protocol => {
+                true
+            }
+            Self::Data
+            | Self::Diverged
+            | Self::Backend
+            | Self::LockBusy
+            | Self::TimedOut
+            | Self::Internal => false,
         }
     }
 }
@@ -49,6 +78,9 @@ impl fmt::Display for FailureKind {
             Self::LockBusy => "lock busy",
             Self::Store => "store",
             Self::Crashed => "crashed",
+            Self::OutOfMemory => "out of memory",
+            Self::TimedOut => "timed out",
+            Self::Stalled => "stalled",
             Self::Protocol => "protocol",
             Self::Internal => "internal",
         })
@@ -68,6 +100,16 @@ pub struct Headline {
     pub test_loss: f64,
     /// Loss of the naive baseline on the same test part.
     pub baseline_loss: f64,
+}
+
+/// Why a symbol was skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// It could not have been done by the run's deadline.
+    Deadline,
+    /// Too many other symbols had failed.
+    TooManyFailures,
 }
 
 /// How one symbol ended in a run.
@@ -103,6 +145,15 @@ pub enum Outcome {
         /// Log of the last attempt.
         log: PathBuf,
     },
+    /// No attempt was made, or none more, for a reason that lies outside the symbol.
+    Skipped {
+        /// The reason.
+        reason: SkipReason,
+        /// Attempts made.
+        attempts: u32,
+        /// The reason in words.
+        why: String,
+    },
     /// The run was interrupted before this symbol was done.
     Interrupted {
         /// Whether an attempt was running when the run ended.
@@ -111,13 +162,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// One word for tables and counts: `trained`, `up to date`, `failed`, `interrupted`.
+    /// One word for tables and counts: `trained`, `up to date`, `failed`, `skipped`,
+    /// `interrupted`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Self::Trained { .. } => "trained",
             Self::UpToDate { .. } => "up to date",
             Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
             Self::Interrupted { .. } => "interrupted",
         }
     }

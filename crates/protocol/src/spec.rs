@@ -33,6 +33,14 @@ pub struct JobSpec {
     pub threads: usize,
     /// Train although the newest generation has the same fingerprint.
     pub force: bool,
+    /// Earlier runs that this one goes on with: what they have committed is up to date, also under
+    /// `force`.
+    pub resumes: Vec<RunId>,
+    /// What the learning rate is multiplied with in this attempt, after earlier ones diverged. Not
+    /// part of the fingerprint: the settings that were asked for are.
+    pub learning_rate_scale: f64,
+    /// Seconds that the symbol's newest generation took to train, if there is one.
+    pub expected_seconds: Option<f64>,
     /// Longest wait for the symbol's lock, in milliseconds; none: as long as the queue moves.
     pub lock_timeout_ms: Option<u64>,
     /// File that receives the attempt's log.

@@ -8,8 +8,8 @@ use mambafleet_artifacts::{Store, SymbolStore, Wait};
 use mambafleet_backend::{Backend, Job, ModelConfig, NamedTensors, OptimizerConfig, Registry};
 use mambafleet_dataset::{self as dataset, Dataset};
 use mambafleet_protocol::{
-    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, WorkerEvent,
-    cause_chain,
+    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TrainSpec,
+    WorkerEvent, cause_chain,
 };
 
 use crate::evaluation::{Metrics, evaluate};
@@ -81,9 +81,7 @@ fn train_and_commit(
     let identity = backend.identity()?;
     let fingerprint = fingerprint(job, &bars, &identity)?;
     let store = Store::open(&job.store)?.symbol(&job.symbol);
-    if !job.force
-        && let Some(generation) = up_to_date(&store, &fingerprint)?
-    {
+    if let Some(generation) = up_to_date(job, &store, &fingerprint)? {
         tracing::info!(generation, "up to date");
         return Ok(JobResult::UpToDate { generation });
     }
@@ -92,7 +90,12 @@ fn train_and_commit(
     announce(job, &data, bars.bars.len(), emitter);
     let config = ModelConfig::for_task(&job.task, job.model);
     let optimizer = OptimizerConfig::from(&job.train);
-    let fitted = train(job, backend, &config, &optimizer, &data, emitter, clock)?;
+    let settings = TrainSpec {
+        learning_rate: job.train.learning_rate * job.learning_rate_scale,
+        ..job.train.clone()
+    };
+    let model = Model { config: &config, settings: &settings, optimizer: &optimizer };
+    let fitted = train(job, backend, &model, &data, emitter, clock)?;
     let metadata = Metadata {
         schema: METADATA_SCHEMA,
         symbol: job.symbol.clone(),
@@ -100,7 +103,7 @@ fn train_and_commit(
         task: job.task.clone(),
         model: config,
         scaler: data.scaler().clone(),
-        train: job.train.clone(),
+        train: settings,
         optimizer,
         source: job.data.clone(),
         data: data.summary().clone(),
@@ -121,8 +124,16 @@ fn train_and_commit(
     Ok(JobResult::Committed { generation, headline: fitted.metrics.headline })
 }
 
-/// The newest generation, if it has this fingerprint and is whole.
-fn up_to_date(store: &SymbolStore, fingerprint: &str) -> Result<Option<u64>, AttemptError> {
+/// The newest generation, if it has this fingerprint and is whole. When training is forced, it must
+/// come from a run that this one goes on with.
+fn up_to_date(
+    job: &JobSpec,
+    store: &SymbolStore,
+    fingerprint: &str,
+) -> Result<Option<u64>, AttemptError> {
+    if job.force && job.resumes.is_empty() {
+        return Ok(None);
+    }
     let latest = match store.latest() {
         Ok(Some(snapshot)) if snapshot.skipped().is_empty() => snapshot,
         Ok(_) => return Ok(None),
@@ -130,9 +141,10 @@ fn up_to_date(store: &SymbolStore, fingerprint: &str) -> Result<Option<u64>, Att
         Err(error) if error.is_corrupt() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let same = latest
-        .json::<Metadata>(METADATA_FILE)
-        .is_ok_and(|metadata| metadata.fingerprint == fingerprint);
+    let same = latest.json::<Metadata>(METADATA_FILE).is_ok_and(|metadata| {
+        let of_this_run = job.resumes.contains(&metadata.provenance.run);
+        metadata.fingerprint == fingerprint && (of_this_run || !job.force)
+    });
     Ok(same.then(|| latest.generation()))
 }
 
@@ -155,11 +167,17 @@ struct Fitted {
     metrics: Metrics,
 }
 
+/// What is to be trained, and how.
+struct Model<'a> {
+    config: &'a ModelConfig,
+    settings: &'a TrainSpec,
+    optimizer: &'a OptimizerConfig,
+}
+
 fn train(
     job: &JobSpec,
     backend: &dyn Backend,
-    config: &ModelConfig,
-    optimizer: &OptimizerConfig,
+    model: &Model<'_>,
     data: &Dataset,
     emitter: &Emitter,
     clock: &mut Clock,
@@ -169,19 +187,19 @@ fn train(
         run: &job.run,
         attempt: job.attempt,
         task: &job.task,
-        config,
-        train: &job.train,
-        optimizer,
+        config: model.config,
+        train: model.settings,
+        optimizer: model.optimizer,
         threads: job.threads,
     };
     let part = |anchors| Part { data, anchors };
-    let mut observer = Reporting { job, emitter };
+    let mut observer = Reporting::new(job, emitter);
     let mut trained =
         backend.fit(&told, &part(data.train()), &part(data.validation()), &mut observer)?;
     clock.end(|times| &mut times.train);
     clock.times.train = clock.times.train - trained.validation;
     clock.times.validate += trained.validation;
-    let metrics = evaluate(&mut trained, &job.task, config, data)?;
+    let metrics = evaluate(&mut trained, &job.task, model.config, data)?;
     clock.end(|times| &mut times.evaluate);
     Ok(Fitted { tensors: trained.model.tensors()?, metrics })
 }

@@ -1,5 +1,8 @@
 //! The dataset as a backend sees it, and the orchestrator's side of training.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use mambafleet_backend::{Batch, EpochMetrics, Observer, Samples};
 use mambafleet_dataset::Dataset;
 use mambafleet_protocol::{EpochReport, JobSpec, WorkerEvent};
@@ -28,15 +31,27 @@ impl Samples for Part<'_> {
     }
 }
 
+/// Nothing is heard of a training for so long at most, as long as it takes batch after batch.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
 /// Passes on what happens while a model is trained.
 pub(crate) struct Reporting<'a> {
-    pub(crate) job: &'a JobSpec,
-    pub(crate) emitter: &'a Emitter,
+    job: &'a JobSpec,
+    emitter: &'a Emitter,
+    /// When something was last passed on.
+    last: Cell<Instant>,
+}
+
+impl<'a> Reporting<'a> {
+    pub(crate) fn new(job: &'a JobSpec, emitter: &'a Emitter) -> Self {
+        Self { job, emitter, last: Cell::new(Instant::now()) }
+    }
 }
 
 impl Observer for Reporting<'_> {
     fn epoch(&mut self, metrics: &EpochMetrics) {
         let EpochMetrics { epoch, train_loss, validation_loss, samples_per_second, .. } = *metrics;
+        self.last.set(Instant::now());
         tracing::info!(epoch, train_loss, validation_loss, "epoch done");
         self.emitter.emit(&WorkerEvent::Progress(EpochReport {
             symbol: self.job.symbol.clone(),
@@ -49,6 +64,10 @@ impl Observer for Reporting<'_> {
     }
 
     fn is_cancelled(&self) -> bool {
+        if self.last.get().elapsed() >= SIGN_OF_LIFE {
+            self.last.set(Instant::now());
+            self.emitter.emit(&WorkerEvent::Alive { symbol: self.job.symbol.clone() });
+        }
         self.emitter.is_deserted()
     }
 }

@@ -1,10 +1,14 @@
 //! `mambafleet train`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mambafleet_artifacts::{Store, StoreError};
+use mambafleet_artifacts::{FileLock, LockError, Store, StoreError, Wait, create_dir_durable};
 use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
-use mambafleet_protocol::{DataSource, FailureKind, JobSpec, Outcome, cause_chain};
+use mambafleet_protocol::{
+    DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
+};
 use serde::Serialize;
 
 use super::registry;
@@ -14,7 +18,7 @@ use crate::config::{Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::plan::{configuration, make, path_override, select, settle};
+use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
@@ -22,20 +26,31 @@ use crate::table::render;
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     let loaded = configuration(common, overrides(args)?)?;
     let config = &loaded.config;
-    let symbols = select(&args.selection, config)?;
-    let settled = settle(&loaded, &symbols)?;
+    let mut own = BTreeMap::new();
+    let mut plan = match &args.resume {
+        Some(run) => resume(config, earlier(&config.store.dir, run)?)?,
+        None => {
+            let symbols = select(&args.selection, config)?;
+            let settled = settle(&loaded, &symbols)?;
+            own.extend(symbols.iter().cloned().zip(settled.iter().map(own_settings)));
+            make(config, symbols, &settled, args.force)?
+        }
+    };
     let registry = registry();
-    for Settled { config, .. } in &settled {
-        registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
+    for job in &plan.jobs {
+        registry.get(&job.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
     }
-    let plan = make(config, symbols, &settled, args.force)?;
     if args.dry_run {
-        return dry_run(&plan, &settled, output);
+        let store = Store::open(&plan.store).ok();
+        arrange(&mut plan, store.as_ref(), config)?;
+        return dry_run(&plan, &own, output);
     }
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     for job in &plan.jobs {
         refuse_own(&store.symbol(&job.symbol))?;
     }
+    let _alone = own_set(&store, &plan, args.wait, output)?;
+    arrange(&mut plan, Some(&store), config)?;
     let mut reporter = choose(output);
     let summary =
         mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;
@@ -45,6 +60,64 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
     Ok(exit(&summary))
+}
+
+/// The plan of the run to go on with: the one that is named, or the newest that did not finish well.
+fn earlier(store: &Path, name: &str) -> Result<RunPlan, CliError> {
+    let runs = Store::open(store)?.runs_dir();
+    let named =
+        match name {
+            "" => RunRecord::unfinished(&runs)?,
+            name => Some(name.parse::<RunId>().map_err(|error| {
+                CliError::usage(format!("--resume: {error}")).with_hint(RUNS_HINT)
+            })?),
+        };
+    let Some(run) = named else {
+        let message = format!("every run in {} finished well", runs.display());
+        return Err(CliError::new(Exit::NothingSelected, message));
+    };
+    match RunRecord::plan(&runs, &run)? {
+        Some(plan) => Ok(plan),
+        None => {
+            let message = format!("there is no run {run} in {}", runs.display());
+            Err(CliError::new(Exit::NothingSelected, message).with_hint(RUNS_HINT))
+        }
+    }
+}
+
+const RUNS_HINT: &str = "runs are the directories in runs/ of the store, such as \
+                         20261125-123611-712-88cb";
+
+/// Makes sure that no other run has the same symbols in this store, or waits for it.
+fn own_set(
+    store: &Store,
+    plan: &RunPlan,
+    wait: bool,
+    output: Output,
+) -> Result<FileLock, CliError> {
+    let mut symbols: Vec<_> = plan.jobs.iter().map(|job| job.symbol.as_str()).collect();
+    symbols.sort_unstable();
+    let set = blake3::hash(symbols.join("\n").as_bytes()).to_hex();
+    create_dir_durable(&store.runs_dir())?;
+    let path = store.runs_dir().join(format!(".set-{}.lock", &set[..16]));
+    let busy = match FileLock::acquire(&path, Wait::Fail) {
+        Err(busy @ LockError::Timeout { .. }) => busy,
+        result => return result.map_err(locking),
+    };
+    let message = format!("another run has the same symbols: {}", cause_chain(&busy));
+    if !wait {
+        let error = CliError::new(Exit::Busy, message);
+        return Err(error.with_hint("--wait waits for it to end"));
+    }
+    output.say(&format!("waiting: {message}"));
+    FileLock::acquire(&path, Wait::Until(LONG)).map_err(locking)
+}
+
+/// As good as for ever.
+const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn locking(error: LockError) -> CliError {
+    CliError::new(Exit::Internal, cause_chain(&error))
 }
 
 /// A store that cannot be made where the configuration wants it is a mistake there.
@@ -65,6 +138,9 @@ fn overrides(args: &TrainArgs) -> Result<Overrides, CliError> {
         ("train.epochs", "--epochs", args.epochs.map(|n| n.to_string())),
         ("train.seed", "--seed", args.seed.map(|n| n.to_string())),
         ("lock.timeout", "--lock-timeout", args.lock_timeout.clone()),
+        ("run.deadline", "--deadline", args.deadline.clone()),
+        ("run.max_failures", "--max-failures", args.max_failures.map(|n| n.to_string())),
+        ("run.max_failures", "--keep-going", args.keep_going.then(|| "none".to_owned())),
     ];
     for (key, flag, text) in texts {
         if let Some(text) = text {
@@ -94,10 +170,19 @@ fn exit(summary: &RunSummary) -> Exit {
     match summary.signal {
         _ if summary.all_good() => Exit::Success,
         Some(15) => Exit::Terminated,
+        Some(1) => Exit::Hangup,
         Some(_) => Exit::Interrupted,
+        None if late(summary) => Exit::Deadline,
         None if only_busy(summary) => Exit::Busy,
         None => Exit::SomeFailed,
     }
+}
+
+/// Whether symbols were left out because of the deadline.
+fn late(summary: &RunSummary) -> bool {
+    let deadline = SkipReason::Deadline;
+    let late = |outcome: &Outcome| matches!(outcome, Outcome::Skipped { reason, .. } if *reason == deadline);
+    summary.symbols.iter().any(|symbol| late(&symbol.outcome))
 }
 
 /// Whether nothing stood in the way but locks that others held.
@@ -113,15 +198,20 @@ struct DryRun<'a> {
     plan: &'a RunPlan,
 }
 
-fn dry_run(plan: &RunPlan, settled: &[Settled], output: Output) -> Result<Exit, CliError> {
+fn dry_run(
+    plan: &RunPlan,
+    own: &BTreeMap<Symbol, String>,
+    output: Output,
+) -> Result<Exit, CliError> {
     output.result("plan", DryRun { plan }, || {
-        let rows = plan.jobs.iter().zip(settled).map(|(job, settled)| {
+        let rows = plan.jobs.iter().map(|job| {
             let JobSpec { symbol, train, .. } = job;
-            vec![symbol.to_string(), source(job), train.epochs.to_string(), own(settled)]
+            let own = own.get(symbol).cloned().unwrap_or_default();
+            vec![symbol.to_string(), source(job), train.epochs.to_string(), own]
         });
         let mut columns =
             vec![("symbol", false), ("data", false), ("epochs", true), ("its own settings", false)];
-        if settled.iter().all(|settled| settled.own.is_empty()) {
+        if own.values().all(String::is_empty) {
             columns.pop();
         }
         let table = render(&columns, rows.collect());
@@ -143,7 +233,7 @@ fn source(job: &JobSpec) -> String {
 }
 
 /// What a symbol does not share with all the others.
-fn own(settled: &Settled) -> String {
+fn own_settings(settled: &Settled) -> String {
     let values = settled.own.iter().filter_map(|key| Some((key, settled.merged.get(key)?)));
     values.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

@@ -104,8 +104,27 @@ fn of_kind(kind: &Kind) -> Value {
             "type": "string",
             "anyOf": [{ "const": "auto" }, { "pattern": DURATION }],
         }),
+        Kind::DurationOrNone => json!({
+            "type": "string",
+            "anyOf": [{ "const": "none" }, { "pattern": DURATION }],
+        }),
+        Kind::SizeOrNone => json!({
+            "type": "string",
+            "anyOf": [{ "const": "none" }, { "pattern": r"^\s*[0-9.]+\s*([kKmMgGtT][iI]?)?[bB]\s*$" }],
+        }),
+        Kind::Deadline => json!({
+            "type": "string",
+            "anyOf": [
+                { "const": "none" },
+                { "pattern": r"^[0-9]{1,2}:[0-9]{1,2}$" },
+                { "pattern": DURATION },
+            ],
+        }),
         Kind::WholeOrAuto => json!({
             "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1 }],
+        }),
+        Kind::WordOrWhole(word) => json!({
+            "anyOf": [{ "const": word }, { "type": "integer", "minimum": 0 }],
         }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::List(items) => json!({ "type": "array", "items": of_kind(items) }),

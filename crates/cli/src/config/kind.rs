@@ -1,8 +1,9 @@
 //! What kinds of values there are, and what is wrong with a value that is of another.
 
+use serde::Deserialize;
 use toml::Value;
 
-use super::value::{parse_duration, without_unit};
+use super::value::{Deadline, parse_duration, parse_size, without_unit};
 
 /// The kind of value that a key takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,27 +14,41 @@ pub(crate) enum Kind {
     Number,
     Duration,
     DurationOrAuto,
+    /// `none`, or a duration above zero.
+    DurationOrNone,
+    /// `none`, or a size above zero.
+    SizeOrNone,
+    /// A time of day, a duration, or `none`.
+    Deadline,
     /// `auto`, or a whole number from 1.
     WholeOrAuto,
+    /// A word that stands for no number, or a whole number from 0.
+    WordOrWhole(&'static str),
     Choice(&'static [&'static str]),
     List(Box<Kind>),
 }
 
 /// Keys whose default does not tell the kind.
-const SPECIAL: [(&str, Kind); 4] = [
-    ("lock.timeout", Kind::DurationOrAuto),
-    ("model.dt_rank", Kind::WholeOrAuto),
-    ("run.parallel", Kind::WholeOrAuto),
-    ("train.schedule", Kind::Choice(&["cosine", "one_cycle", "constant"])),
-];
+fn special(path: &str) -> Option<Kind> {
+    Some(match path {
+        "lock.timeout" => Kind::DurationOrAuto,
+        "model.dt_rank" | "run.parallel" => Kind::WholeOrAuto,
+        "run.timeout" | "run.stall_timeout" => Kind::DurationOrNone,
+        "run.memory_limit" => Kind::SizeOrNone,
+        "run.jobs_per_worker" | "run.max_failures" => Kind::WordOrWhole("none"),
+        "run.deadline" => Kind::Deadline,
+        "train.schedule" => Kind::Choice(&["cosine", "one_cycle", "constant"]),
+        _ => return None,
+    })
+}
 
 const DURATION: &str = "such as \"90s\", \"20m\" or \"1h 30m\"";
 
 impl Kind {
     /// The kind of value at a key with this default.
     pub(super) fn of(path: &str, default: &Value) -> Self {
-        if let Some((_, kind)) = SPECIAL.iter().find(|(key, _)| *key == path) {
-            return kind.clone();
+        if let Some(kind) = special(path) {
+            return kind;
         }
         match default {
             Value::Integer(_) => Self::Whole,
@@ -41,6 +56,7 @@ impl Kind {
             Value::Array(items) => {
                 Self::List(Box::new(items.first().map_or(Self::Text, |item| Self::of("", item))))
             }
+            Value::String(text) if text == "auto" => Self::WordOrWhole("auto"),
             Value::String(text) if parse_duration(text).is_some() => Self::Duration,
             _ => Self::Text,
         }
@@ -55,9 +71,13 @@ impl Kind {
             (Self::Whole, Value::Integer(number)) if *number >= 0 => Ok(()),
             (Self::Whole, Value::Integer(_)) => Err("must not be negative".to_owned()),
             (Self::Whole | Self::Number, _) => Err(self.no_number(value)),
-            (Self::Duration, value) => duration(value, false),
-            (Self::DurationOrAuto, value) => duration(value, true),
-            (Self::WholeOrAuto, value) => whole_or_auto(value),
+            (Self::Duration, value) => duration(value, None),
+            (Self::DurationOrAuto, value) => duration(value, Some("auto")),
+            (Self::DurationOrNone, value) => duration(value, Some("none")),
+            (Self::SizeOrNone, value) => size(value),
+            (Self::Deadline, value) => deadline(value),
+            (Self::WholeOrAuto, value) => word_or_whole(value, "auto", 1),
+            (Self::WordOrWhole(word), value) => word_or_whole(value, word, 0),
             (Self::Choice(choices), Value::String(text)) if choices.contains(&text.as_str()) => {
                 Ok(())
             }
@@ -107,31 +127,65 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn duration(value: &Value, auto: bool) -> Result<(), String> {
-    let bare = match value {
-        Value::String(text) if auto && text.trim() == "auto" => return Ok(()),
-        Value::String(text) if parse_duration(text).is_some() => return Ok(()),
+/// The text of a value if it is one, or if it is a number that lacks its unit.
+fn text_of(value: &Value) -> String {
+    match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Integer(_) | Value::Float(_) => value.to_string(),
         _ => String::new(),
-    };
-    if let Some(message) = without_unit(&bare) {
-        return Err(message);
     }
-    let or = if auto { "\"auto\" or " } else { "" };
-    Err(format!("{} is not {or}a duration with its unit, {DURATION}", shown(value)))
 }
 
-fn whole_or_auto(value: &Value) -> Result<(), String> {
-    let fits = match value {
-        Value::Integer(number) => *number >= 1,
-        Value::String(text) => {
-            text.trim() == "auto" || text.trim().parse::<u32>().is_ok_and(|n| n >= 1)
-        }
-        _ => false,
+fn duration(value: &Value, word: Option<&str>) -> Result<(), String> {
+    let text = text_of(value);
+    let read = match value {
+        Value::String(_) if word == Some(text.as_str()) => return Ok(()),
+        Value::String(_) => parse_duration(&text),
+        _ => None,
     };
-    let wrong = || format!("{} is not \"auto\" or a whole number from 1, such as 10", shown(value));
-    if fits { Ok(()) } else { Err(wrong()) }
+    match read {
+        Some(time) if time.is_zero() && word == Some("none") => {
+            Err("must be above zero; \"none\" is no limit".to_owned())
+        }
+        Some(_) => Ok(()),
+        None => Err(without_unit(&text, "s", "m").unwrap_or_else(|| {
+            let or = word.map_or_else(String::new, |word| format!("\"{word}\" or "));
+            format!("{} is not {or}a duration with its unit, {DURATION}", shown(value))
+        })),
+    }
+}
+
+fn size(value: &Value) -> Result<(), String> {
+    let text = text_of(value);
+    if let Some(message) = without_unit(&text, "MB", "GiB").filter(|_| text != "0") {
+        return Err(message);
+    }
+    match (value, parse_size(&text)) {
+        (Value::String(_), _) if text == "none" => Ok(()),
+        (Value::String(_), Ok(0)) => Err("must be above zero; \"none\" is no limit".to_owned()),
+        (Value::String(_), Ok(_)) => Ok(()),
+        _ => Err(format!("{} is not \"none\" or a size, such as \"2GiB\"", shown(value))),
+    }
+}
+
+fn deadline(value: &Value) -> Result<(), String> {
+    if Deadline::deserialize(value.clone()).is_ok() {
+        return Ok(());
+    }
+    let forms = "\"none\", a local time such as \"06:00\", or a duration such as \"90m\"";
+    Err(without_unit(&text_of(value), "h", "m")
+        .unwrap_or_else(|| format!("{} is not {forms}", shown(value))))
+}
+
+fn word_or_whole(value: &Value, word: &str, least: u32) -> Result<(), String> {
+    let number = match value {
+        Value::Integer(number) => u32::try_from(*number).ok(),
+        Value::String(text) if text.trim() == word => return Ok(()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let wrong = || format!("{} is not \"{word}\" or a whole number from {least}", shown(value));
+    number.filter(|number| *number >= least).map(drop).ok_or_else(wrong)
 }
 
 fn whole_number(text: &str) -> Result<i64, String> {
@@ -166,6 +220,14 @@ mod tests {
             (Kind::Duration, Value::Integer(20), "20 has no unit: write \"20s\" or \"20m\""),
             (Kind::Duration, "20".into(), "20 has no unit: write \"20s\" or \"20m\""),
             (Kind::DurationOrAuto, "1.5".into(), "1.5 has no unit: write \"1.5s\" or \"1.5m\""),
+            (Kind::SizeOrNone, 500.into(), "500 has no unit: write \"500MB\" or \"500GiB\""),
+            (Kind::SizeOrNone, "500".into(), "500 has no unit: write \"500MB\" or \"500GiB\""),
+            (Kind::Deadline, "6".into(), "6 has no unit: write \"6h\" or \"6m\""),
+            (
+                Kind::WordOrWhole("auto"),
+                "x".into(),
+                "\"x\" is not \"auto\" or a whole number from 0",
+            ),
             (Kind::Whole, "20".into(), "write it without quotes: 20"),
             (Kind::Whole, "many".into(), "\"many\" is not a whole number"),
             (Kind::Whole, Value::Integer(-1), "must not be negative"),

@@ -8,11 +8,13 @@ use mambafleet_artifacts::Wait;
 use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_protocol::{
-    DataSource, InvalidSpec, ModelSpec, ProgramSpec, ScheduleSpec, TaskSpec, TrainSpec,
+    DataSource, FailureKind, InvalidSpec, ModelSpec, ProgramSpec, ScheduleSpec, TaskSpec, TrainSpec,
 };
 use serde::Deserialize;
 
-use super::value::{AutoOr, AutoOrDuration, HumanDuration};
+use super::value::{
+    AutoOr, AutoOrDuration, Deadline, HumanDuration, NoneOrDuration, NoneOrSize, WordOrCount,
+};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     pub(crate) store: Store,
     pub(crate) run: Run,
+    pub(crate) retries: Retries,
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     pub(crate) lock: Lock,
     pub(crate) task: TaskSpec,
@@ -51,11 +54,54 @@ pub(crate) struct Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     pub(crate) symbols: Vec<String>,
+    pub(crate) first: Vec<String>,
     pub(crate) parallel: AutoOr,
     pub(crate) retries: u32,
     pub(crate) backoff: HumanDuration,
     pub(crate) backoff_max: HumanDuration,
     pub(crate) grace: HumanDuration,
+    pub(crate) timeout: NoneOrDuration,
+    pub(crate) stall_timeout: NoneOrDuration,
+    pub(crate) memory_limit: NoneOrSize,
+    pub(crate) jobs_per_worker: WordOrCount,
+    pub(crate) deadline: Deadline,
+    pub(crate) max_failures: WordOrCount,
+}
+
+/// Further attempts by kind of failure.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retries {
+    data: WordOrCount,
+    diverged: WordOrCount,
+    backend: WordOrCount,
+    lock_busy: WordOrCount,
+    store: WordOrCount,
+    crashed: WordOrCount,
+    out_of_memory: WordOrCount,
+    timed_out: WordOrCount,
+    stalled: WordOrCount,
+    protocol: WordOrCount,
+    pub(crate) diverged_learning_rate: f64,
+}
+
+impl Retries {
+    /// What is set, by kind.
+    pub(crate) fn by_kind(&self) -> BTreeMap<FailureKind, u32> {
+        let all = [
+            (FailureKind::Data, self.data),
+            (FailureKind::Diverged, self.diverged),
+            (FailureKind::Backend, self.backend),
+            (FailureKind::LockBusy, self.lock_busy),
+            (FailureKind::Store, self.store),
+            (FailureKind::Crashed, self.crashed),
+            (FailureKind::OutOfMemory, self.out_of_memory),
+            (FailureKind::TimedOut, self.timed_out),
+            (FailureKind::Stalled, self.stalled),
+            (FailureKind::Protocol, self.protocol),
+        ];
+        all.into_iter().filter_map(|(kind, count)| Some((kind, count.0?))).collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

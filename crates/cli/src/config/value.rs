@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use jiff::civil::Time;
+use jiff::{Timestamp, Zoned};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -14,6 +16,26 @@ pub(crate) struct HumanDuration(pub(crate) Duration);
 /// A duration with its unit, or `auto`, which is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AutoOrDuration(pub(crate) Option<Duration>);
+
+/// A duration with its unit, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoneOrDuration(pub(crate) Option<Duration>);
+
+/// A size such as `2GiB`, in bytes, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoneOrSize(pub(crate) Option<u64>);
+
+/// When a run is to be done: a local time of day, a time from its start on, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    None,
+    At(Time),
+    After(Duration),
+}
+
+/// A whole number, or a word that stands for none: `auto` or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WordOrCount(pub(crate) Option<u32>);
 
 /// Reads a value that is written as text.
 struct Text<T> {
@@ -54,16 +76,99 @@ impl<'de> Deserialize<'de> for AutoOrDuration {
     }
 }
 
+impl<'de> Deserialize<'de> for NoneOrDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expected: "\"none\" or a duration with its unit, such as \"90s\" or \"20m\"",
+            parse: |text| match text.trim() {
+                "none" => Some(Self(None)),
+                text => parse_duration(text).filter(|d| !d.is_zero()).map(|d| Self(Some(d))),
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for NoneOrSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expected: "\"none\" or a size, such as \"500MB\" or \"2GiB\"",
+            parse: |text| match text.trim() {
+                "none" => Some(Self(None)),
+                text if text.ends_with(|c: char| c.is_ascii_digit()) => None,
+                text => parse_size(text).ok().filter(|size| *size > 0).map(|n| Self(Some(n))),
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Deadline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text {
+            expected: "\"none\", a local time such as \"06:00\", or a duration such as \"90m\"",
+            parse: |text| match text.trim() {
+                "none" => Some(Self::None),
+                text => match text.split_once(':') {
+                    Some((hour, minute)) => {
+                        let time = Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0);
+                        time.ok().map(Self::At)
+                    }
+                    None => parse_duration(text).map(Self::After),
+                },
+            },
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for WordOrCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrNumber;
+        impl Visitor<'_> for WordOrNumber {
+            type Value = WordOrCount;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the word that stands for none here, or a whole number from 0")
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<WordOrCount, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Signed(number), &self);
+                u32::try_from(number).map(|n| WordOrCount(Some(n))).map_err(|_| wrong())
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<WordOrCount, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Str(text), &self);
+                match text.trim() {
+                    "auto" | "none" => Ok(WordOrCount(None)),
+                    text => text.parse().map(|n| WordOrCount(Some(n))).map_err(|_| wrong()),
+                }
+            }
+        }
+        deserializer.deserialize_any(WordOrNumber)
+    }
+}
+
+impl Deadline {
+    /// The moment that is meant, for a run that begins at `now`: the next time that the clocks show
+    /// that time of day.
+    pub(crate) fn moment(self, now: &Zoned) -> Result<Option<Timestamp>, jiff::Error> {
+        Ok(match self {
+            Self::None => None,
+            Self::After(wait) => Some(now.timestamp().checked_add(wait)?),
+            Self::At(time) => {
+                let today = now.with().time(time).build()?;
+                let next = if today > *now { today } else { today.tomorrow()? };
+                Some(next.timestamp())
+            }
+        })
+    }
+}
+
 /// The duration that a text with a unit stands for.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let parsed = text.parse::<jiff::SignedDuration>().ok()?;
     Duration::try_from(parsed).ok()
 }
 
-/// What to write in place of a duration that is a bare number.
-pub(super) fn without_unit(text: &str) -> Option<String> {
+/// What to write in place of a bare number that lacks one of two units.
+pub(super) fn without_unit(text: &str, one: &str, other: &str) -> Option<String> {
     let number = text.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
-    number.then(|| format!("{text} has no unit: write \"{text}s\" or \"{text}m\""))
+    number.then(|| format!("{text} has no unit: write \"{text}{one}\" or \"{text}{other}\""))
 }
 
 /// The units of sizes, in bytes.
@@ -182,6 +287,46 @@ mod tests {
             assert!(error.contains("\"auto\" or a duration"), "{error}");
         }
         assert!(parse(toml::Value::Integer(90)).is_err());
+    }
+
+    #[test]
+    fn limits_are_written_with_their_unit_or_not_at_all() {
+        let time = |text: &str| NoneOrDuration::deserialize(toml::Value::String(text.into()));
+        assert_eq!(time("none").unwrap().0, None);
+        assert_eq!(time("20m").unwrap().0, Some(Duration::from_secs(1200)));
+        let size = |text: &str| NoneOrSize::deserialize(toml::Value::String(text.into()));
+        assert_eq!(size("none").unwrap().0, None);
+        assert_eq!(size("2GiB").unwrap().0, Some(2 << 30));
+        for wrong in ["20", "0s", ""] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+        assert!(size("0").is_err() && size("much").is_err());
+        let count = |value: toml::Value| WordOrCount::deserialize(value).map(|count| count.0);
+        assert_eq!(count("auto".into()), Ok(None));
+        assert_eq!(count(toml::Value::Integer(0)), Ok(Some(0)));
+        assert_eq!(count("3".into()), Ok(Some(3)));
+        assert!(count(toml::Value::Integer(-1)).is_err() && count("many".into()).is_err());
+    }
+
+    #[test]
+    fn deadlines_are_times_of_day_or_durations() {
+        let now: Zoned = "2026-11-24T23:30:00+01:00[Europe/Berlin]".parse().unwrap();
+        let moment = |text: &str| {
+            let deadline = Deadline::deserialize(toml::Value::String(text.into())).ok()?;
+            deadline
+                .moment(&now)
+                .unwrap()
+                .map(|at| at.to_zoned(now.time_zone().clone()).to_string())
+        };
+        assert_eq!(moment("06:00").unwrap(), "2026-11-25T06:00:00+01:00[Europe/Berlin]");
+        assert_eq!(moment("23:45").unwrap(), "2026-11-24T23:45:00+01:00[Europe/Berlin]");
+        assert_eq!(moment("23:30").unwrap(), "2026-11-25T23:30:00+01:00[Europe/Berlin]");
+        assert_eq!(moment("90m").unwrap(), "2026-11-25T01:00:00+01:00[Europe/Berlin]");
+        assert_eq!(moment("none"), None);
+        for wrong in ["6", "25:00", "06:60", "soon", ""] {
+            let read = Deadline::deserialize(toml::Value::String(wrong.into()));
+            assert!(read.is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A plain line per event, for logs and pipes.
 
-use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
+use mambafleet_orchestrator::{Reporter, RunEvent, RunningNow, StampedEvent};
 use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::output::say;
-use crate::table::{against, number, seconds};
+use crate::table::{against, bytes as bytes_text, number, seconds};
 
 /// Writes one line per event to standard error.
 pub(crate) struct PlainReporter;
@@ -43,12 +43,40 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             format!("{symbol}: attempt {attempt} failed ({kind}): {cause}{next}")
         }
         RunEvent::SymbolFinished { symbol, outcome } => finished(symbol, outcome),
-        RunEvent::Draining { signal, running, grace } => format!(
-            "{signal}: starting nothing new; {} may finish within {grace} s (again to kill)",
-            count(*running, "attempt")
+        RunEvent::Slow { symbol, seconds: so_far, expected, .. } => format!(
+            "{symbol}: slow, {} so far and {} the last time",
+            seconds(*so_far),
+            seconds(*expected)
         ),
+        RunEvent::Status { running, waiting } => status(running, *waiting),
+        RunEvent::Suspended => "suspended, the workers too".to_owned(),
+        RunEvent::Resumed { seconds: pause } => {
+            format!("going on after {}, which count for no limit", seconds(*pause))
+        }
+        RunEvent::Draining { signal, running, grace } => {
+            let within = grace.map_or_else(String::new, |grace| format!(" within {grace} s"));
+            let running = count(*running, "attempt");
+            format!("{signal}: starting nothing new; {running} may finish{within} (again to kill)")
+        }
         RunEvent::Killing { reason } => format!("killing the workers: {reason}"),
     })
+}
+
+/// A line for each attempt that runs, and how many symbols wait.
+fn status(running: &[RunningNow], waiting: usize) -> String {
+    let mut lines = vec![format!("{} running, {waiting} waiting", running.len())];
+    for now in running {
+        let RunningNow { symbol, attempt, worker, last, .. } = now;
+        let pid = now.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        let memory =
+            now.memory.map_or_else(String::new, |bytes| format!(", {}", bytes_text(bytes)));
+        lines.push(format!(
+            "  {symbol}: attempt {attempt} on worker {worker}{pid} for {}{memory}; {} ago: {last}",
+            seconds(now.seconds),
+            seconds(now.silent_seconds)
+        ));
+    }
+    lines.join("\n")
 }
 
 /// One line about an epoch.
@@ -82,6 +110,7 @@ pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
             let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             format!("{symbol}: failed ({kind}): {cause}{hint}")
         }
+        Outcome::Skipped { why, .. } => format!("{symbol}: skipped: {why}"),
         Outcome::Interrupted { started: true } => format!("{symbol}: interrupted"),
         Outcome::Interrupted { started: false } => format!("{symbol}: not started"),
     }

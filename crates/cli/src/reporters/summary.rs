@@ -36,6 +36,9 @@ pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool
             }
             let _ = writeln!(text, "  log:  {}", log.display());
         }
+        if let Outcome::Skipped { why, .. } = outcome {
+            let _ = write!(text, "\n{symbol} skipped: {why}\n");
+        }
     }
     let _ = write!(text, "\n{} in {}", counts(summary), seconds(summary.seconds));
     text.push_str(&time(summary));
@@ -79,7 +82,7 @@ fn shares(parts: &[(&str, f64)]) -> String {
 
 /// `2 trained, 1 failed`.
 fn counts(summary: &RunSummary) -> String {
-    let labels = ["trained", "up to date", "failed", "interrupted"];
+    let labels = ["trained", "up to date", "failed", "skipped", "interrupted"];
     let counted = labels.iter().map(|label| (summary.count(label), label));
     let shown = counted.filter(|(n, _)| *n > 0).map(|(n, label)| format!("{n} {label}"));
     shown.collect::<Vec<_>>().join(", ")
@@ -103,7 +106,9 @@ fn row(SymbolSummary { symbol, outcome }: &SymbolSummary) -> Vec<String> {
             seconds(*time),
         ],
         Outcome::UpToDate { generation } => short(symbol, outcome, generation.to_string()),
-        Outcome::Failed { .. } | Outcome::Interrupted { .. } => short(symbol, outcome, blank()),
+        Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Interrupted { .. } => {
+            short(symbol, outcome, blank())
+        }
     }
 }
 
