@@ -285,6 +285,21 @@ fn the_schema_that_is_checked_in_is_the_program_s_own() {
     );
 }
 
+#[test]
+fn the_files_that_are_checked_in_have_no_mistake() {
+    let sandbox = Sandbox::new();
+    let configs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut checked = 0;
+    for entry in configs.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            finish(sandbox.command("config check").arg(&path)).expect(0);
+            checked += 1;
+        }
+    }
+    assert_eq!(checked, 3);
+}
+
 /// The project file as the program names it.
 fn file(sandbox: &Sandbox) -> String {
     let dir = sandbox.path("").canonicalize().unwrap();
