@@ -20,5 +20,7 @@ mod layers;
 mod python;
 mod store;
 mod stress;
+#[cfg(unix)]
+mod supervision;
 mod support;
 mod training;

@@ -5,6 +5,8 @@ mod config;
 mod diff;
 mod export;
 mod failure;
+#[cfg(debug_assertions)]
+mod faulty;
 mod gc;
 mod list;
 mod lock;
@@ -63,7 +65,13 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
 
 /// The backends this program was built with.
 fn registry() -> Registry {
-    Registry::default().with(NativeBackend).with(CommandBackend::default())
+    let registry = Registry::default().with(NativeBackend).with(CommandBackend::default());
+    #[cfg(debug_assertions)]
+    let registry = match std::env::var_os("MAMBAFLEET_TEST_BACKENDS") {
+        Some(_) => registry.with(faulty::FaultyBackend),
+        None => registry,
+    };
+    registry
 }
 
 /// The store that the configuration names, which must exist.

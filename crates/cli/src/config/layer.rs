@@ -16,9 +16,11 @@ const PREFIX: &str = "MAMBAFLEET_";
 pub(crate) const PROFILE_VARIABLE: &str = "MAMBAFLEET_PROFILE";
 
 /// Variables with the prefix that are no configuration keys.
-const OTHER_VARIABLES: [&str; 5] = [
+const OTHER_VARIABLES: [&str; 7] = [
     crate::logging::LOG_VARIABLE,
     PROFILE_VARIABLE,
+    "MAMBAFLEET_ISA",
+    "MAMBAFLEET_TEST_BACKENDS",
     inherited::SYMBOL_VARIABLE,
     inherited::TOKEN_VARIABLE,
     inherited::DIR_VARIABLE,
