@@ -13,6 +13,8 @@ fn help() {
         let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
         insta::assert_snapshot!(format!("help-{command}"), help);
     }
+    let help = sandbox.run("config check --help").expect(0).stdout;
+    insta::assert_snapshot!("help-config-check", help);
     let help = sandbox.run("backends check --help").expect(0).stdout;
     insta::assert_snapshot!("help-backends-check", help);
     let help = sandbox.run("backends conform --help").expect(0).stdout;

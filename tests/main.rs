@@ -16,6 +16,7 @@ mod contention;
 mod data;
 mod faults;
 mod golden;
+mod layers;
 mod python;
 mod pytorch;
 mod store;

@@ -44,6 +44,10 @@ pub(crate) struct Common {
     /// Configuration file, in place of a mambafleet.toml in this directory or above
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Profile of the configuration: a [profile.NAME] of its files [environment variable:
+    /// MAMBAFLEET_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Set any configuration key, as in --set train.batch_size=32 (repeatable)
     #[arg(long, global = true, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
@@ -303,6 +307,21 @@ pub(crate) enum BackendsCommand {
     Conform(ConformArgs),
 }
 
+/// What the help says about `config check`.
+const CHECK_HELP: &str = "\
+Your own file, the environment and the flags are checked with it. Whether data and symbols exist is
+seen when training begins.
+
+Example:
+  $ mambafleet config check nightly.toml
+
+JSON (type \"config_checked\"): files, profiles, symbols (those with settings of their own, and
+@groups), mistakes (each with file, line, key, message, hint; null where there is none).
+
+Exit codes:
+    0  there is no mistake
+    2  there are some";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print the configuration as it applies here
@@ -310,7 +329,19 @@ pub(crate) enum ConfigCommand {
         /// Say for each value which layer it came from
         #[arg(long)]
         origin: bool,
+        /// Show what applies to one symbol
+        #[arg(long, value_name = "SYMBOL", allow_hyphen_values = true)]
+        symbol: Option<String>,
     },
+    /// Name every mistake in the configuration: all profiles, all symbols' settings
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// File to check, in place of a mambafleet.toml in this directory or above
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+    },
+    /// Print a JSON schema of the configuration files
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

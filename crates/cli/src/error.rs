@@ -7,7 +7,7 @@ use mambafleet_protocol::{InvalidRunId, InvalidSymbol, Symbol, cause_chain};
 use mambafleet_stress::StressError;
 use mambafleet_worker::{ForecastError, ServeError};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Mistakes};
 use crate::exit::Exit;
 
 /// Where to look when something is not there.
@@ -90,6 +90,25 @@ impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let hint = error.hint();
         Self { exit: Exit::Usage, message: cause_chain(&error), hint }
+    }
+}
+
+/// The first mistake; a person mends one after the other, and may ask for all.
+impl From<Mistakes> for CliError {
+    fn from(mistakes: Mistakes) -> Self {
+        let more = mistakes.len().saturating_sub(1);
+        let Some(first) = mistakes.into_iter().next() else {
+            return Self::new(Exit::Internal, "the configuration cannot be read");
+        };
+        let mut error = Self::from(first);
+        if more > 0 {
+            let verb = if more == 1 { "is" } else { "are" };
+            let more = format!("there {verb} {more} more: `mambafleet config check` names all");
+            let hint = error.hint.take();
+            error.hint =
+                Some(hint.map_or_else(|| more.clone(), |hint| format!("{hint}\nhint: {more}")));
+        }
+        error
     }
 }
 

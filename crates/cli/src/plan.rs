@@ -17,7 +17,7 @@ use mambafleet_protocol::{
 use mambafleet_worker::{METADATA_FILE, Metadata, StageSeconds};
 
 use crate::args::{Common, Selection};
-use crate::config::{Config, Loaded, Overrides};
+use crate::config::{Choice, Config, Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -27,6 +27,11 @@ pub(crate) const PROGRAM: &str = concat!("mambafleet ", env!("CARGO_PKG_VERSION"
 /// Reads the configuration as it applies to a call with these arguments. `more` are the values
 /// that the command's own flags set.
 pub(crate) fn configuration(common: &Common, more: Overrides) -> Result<Loaded, CliError> {
+    Ok(crate::config::load(choice(common), overrides(common, more)?)?)
+}
+
+/// What all flags of a call set. `more` are the values that the command's own flags set.
+pub(crate) fn overrides(common: &Common, more: Overrides) -> Result<Overrides, CliError> {
     let mut overrides = Overrides::new();
     for assignment in &common.set {
         let (key, value) = assignment
@@ -38,7 +43,12 @@ pub(crate) fn configuration(common: &Common, more: Overrides) -> Result<Loaded, 
         overrides.push(path_override("store.dir", dir, "--store")?);
     }
     overrides.extend(more);
-    Ok(crate::config::load(common.config.as_deref(), overrides)?)
+    Ok(overrides)
+}
+
+/// The files and the profile that a call names.
+pub(crate) fn choice(common: &Common) -> Choice<'_> {
+    Choice { file: common.config.as_deref(), profile: common.profile.as_deref() }
 }
 
 /// A flag that sets a path. Configuration is text, so the path must be UTF-8.
@@ -56,15 +66,20 @@ pub(crate) fn path_override(
     Ok((key.to_owned(), text.to_owned(), flag.to_owned()))
 }
 
-/// Refuses a data directory that is none, before a hundred symbols fail of it one by one.
-pub(crate) fn check_data(loaded: &Loaded) -> Result<(), CliError> {
-    match loaded.config.data.source() {
-        DataSource::Csv { dir } if !dir.is_dir() => {
+/// The settings of each symbol. Refuses a data directory that is none, before a hundred symbols
+/// fail of it one by one.
+pub(crate) fn settle(loaded: &Loaded, symbols: &[Symbol]) -> Result<Vec<Settled>, CliError> {
+    let settled = symbols.iter().map(|symbol| loaded.of_symbol(symbol));
+    let settled = settled.collect::<Result<Vec<_>, _>>()?;
+    for Settled { config, merged, .. } in &settled {
+        if let DataSource::Csv { dir } = config.data.source()
+            && !dir.is_dir()
+        {
             let message = format!("{} is not a directory", dir.display());
-            Err(loaded.merged.locate(InvalidSpec { key: "data.dir", message }).into())
+            return Err(merged.locate(InvalidSpec { key: "data.dir", message }).into());
         }
-        _ => Ok(()),
     }
+    Ok(settled)
 }
 
 /// The symbols that a call selects: from its flags, or else from the configuration, with groups
@@ -119,44 +134,46 @@ fn expand(name: &str, config: &Config) -> Result<Vec<Symbol>, String> {
     members.iter().map(parse).collect()
 }
 
-/// Makes the plan: one fully resolved job per symbol.
+/// Makes the plan: one fully resolved job per symbol, with the settings of each.
 pub(crate) fn make(
     config: &Config,
     symbols: Vec<Symbol>,
+    settled: &[Settled],
     force: bool,
 ) -> Result<RunPlan, CliError> {
     let run = new_run_id()?;
     let store = absolute(&config.store.dir)?;
-    let data = match config.data.source() {
-        DataSource::Csv { dir } => DataSource::Csv { dir: absolute(&dir)? },
-        source @ DataSource::Synthetic { .. } => source,
-    };
     let parallel = config.run.parallel.or(cores);
     let threads = threads_per_worker(cores(), parallel.min(symbols.len()));
     let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let lock_timeout_ms = config.lock.timeout.0.map(millis);
-    let train = config.train.spec();
-    let by_program = train.backend == CommandBackend::NAME;
-    let program = if by_program { program(config)? } else { None };
-    let jobs = symbols.into_iter().map(|symbol| JobSpec {
-        run: run.clone(),
-        attempt: 1,
-        store: store.clone(),
-        data: data.clone(),
-        task: config.task.clone(),
-        model: config.model.spec(),
-        program: program.clone(),
-        train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train.clone() },
-        threads,
-        force,
-        resumes: Vec::new(),
-        learning_rate_scale: 1.0,
-        expected_seconds: None,
-        lock_timeout_ms,
-        log: PathBuf::new(),
-        symbol,
-    });
-    let jobs = jobs.collect();
+    let job = |(symbol, Settled { config, .. }): (Symbol, &Settled)| -> Result<_, CliError> {
+        let data = match config.data.source() {
+            DataSource::Csv { dir } => DataSource::Csv { dir: absolute(&dir)? },
+            source @ DataSource::Synthetic { .. } => source,
+        };
+        let train = config.train.spec();
+        let by_program = train.backend == CommandBackend::NAME;
+        Ok(JobSpec {
+            run: run.clone(),
+            attempt: 1,
+            store: store.clone(),
+            data,
+            task: config.task.clone(),
+            model: config.model.spec(),
+            program: if by_program { program(config)? } else { None },
+            train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train },
+            threads,
+            force,
+            resumes: Vec::new(),
+            learning_rate_scale: 1.0,
+            expected_seconds: None,
+            lock_timeout_ms,
+            log: PathBuf::new(),
+            symbol,
+        })
+    };
+    let jobs = symbols.into_iter().zip(settled).map(job).collect::<Result<_, _>>()?;
     Ok(RunPlan::new(run, PROGRAM.to_owned(), store, policy(config)?, jobs))
 }
 

@@ -27,7 +27,7 @@ use mambafleet_backend::Registry;
 use mambafleet_backend_command::CommandBackend;
 use mambafleet_backend_native::NativeBackend;
 
-use crate::args::{Cli, Command, Common, ConfigCommand, DataCommand};
+use crate::args::{Cli, Command, Common, DataCommand};
 use crate::config::{Config, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -53,7 +53,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Gc(args) => gc::run(&common, &args, output),
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
-        Command::Config(ConfigCommand::Show { origin }) => config::show(&common, origin, output),
+        Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::failure::Failures;
 use super::registry;
 use crate::args::{Common, PredictArgs, Selection};
-use crate::config::Overrides;
+use crate::config::{Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Output, SYNTHETIC_NOTE};
-use crate::plan::{check_data, configuration, path_override, program, select};
+use crate::plan::{configuration, path_override, program, select, settle};
 use crate::table::render;
 
 #[derive(Serialize)]
@@ -30,24 +30,27 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
         overrides.push(path_override("data.dir", dir, "--data")?);
     }
     let loaded = configuration(common, overrides)?;
-    check_data(&loaded)?;
-    let config = loaded.config;
+    let config = &loaded.config;
     let store = Store::open(&config.store.dir)?;
     let Selection { symbols, symbols_file } = &args.selection;
     let symbols = if symbols.is_none() && symbols_file.is_none() {
         store.symbols()?
     } else {
-        select(&args.selection, &config)?
-    };
-    let source = match config.data.source() {
-        source @ DataSource::Csv { .. } => Some(source),
-        DataSource::Synthetic { .. } => None,
+        select(&args.selection, config)?
     };
     let registry = registry()?;
-    let program = program(&config)?;
+    let sources = settle(&loaded, &symbols)?.into_iter().map(|Settled { config, .. }| {
+        let csv =
+            Some(config.data.source()).filter(|source| matches!(source, DataSource::Csv { .. }));
+        Ok((csv, program(&config)?))
+    });
+    let sources = sources.collect::<Result<Vec<_>, CliError>>()?;
     let results: Vec<_> = symbols
         .par_iter()
-        .map(|symbol| forecast(&store, symbol, source.as_ref(), &registry, program.as_ref()))
+        .zip(&sources)
+        .map(|(symbol, (source, program))| {
+            forecast(&store, symbol, source.as_ref(), &registry, program.as_ref())
+        })
         .collect();
     let mut predictions = Predictions { forecasts: Vec::new(), failures: Failures::default() };
     for (symbol, result) in symbols.into_iter().zip(results) {

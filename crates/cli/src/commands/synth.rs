@@ -28,11 +28,11 @@ pub(crate) fn run(
     selection: &Selection,
     output: Output,
 ) -> Result<Exit, CliError> {
-    let config = configuration(common, Overrides::new())?.config;
-    let symbols = select(selection, &config)?;
+    let loaded = configuration(common, Overrides::new())?;
+    let symbols = select(selection, &loaded.config)?;
     create_dir_durable(dir)?;
-    let settings = config.data.synthetic;
     let write = |symbol: &Symbol| -> Result<PathBuf, CliError> {
+        let settings = loaded.of_symbol(symbol)?.config.data.synthetic;
         let mut text = Vec::new();
         write_csv(&synthesize(symbol, settings.bars, settings.seed), &mut text)?;
         let path = csv_path(dir, symbol);

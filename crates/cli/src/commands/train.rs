@@ -1,23 +1,24 @@
 //! `mambafleet train`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mambafleet_artifacts::{FileLock, LockError, Store, StoreError, Wait, create_dir_durable};
 use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
-    DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, cause_chain,
+    DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
 };
 use serde::Serialize;
 
 use super::registry;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
-use crate::config::Overrides;
+use crate::config::{Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::plan::{arrange, check_data, configuration, make, path_override, resume, select};
+use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
@@ -25,20 +26,24 @@ use crate::table::render;
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     let loaded = configuration(common, overrides(args)?)?;
     let config = &loaded.config;
-    let registry = registry()?;
-    registry.get(&config.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
+    let mut own = BTreeMap::new();
     let mut plan = match &args.resume {
         Some(run) => resume(config, earlier(&config.store.dir, run)?)?,
         None => {
             let symbols = select(&args.selection, config)?;
-            check_data(&loaded)?;
-            make(config, symbols, args.force)?
+            let settled = settle(&loaded, &symbols)?;
+            own.extend(symbols.iter().cloned().zip(settled.iter().map(own_settings)));
+            make(config, symbols, &settled, args.force)?
         }
     };
+    let registry = registry()?;
+    for job in &plan.jobs {
+        registry.get(&job.train.backend).map_err(|error| CliError::usage(error.to_string()))?;
+    }
     if args.dry_run {
         let store = Store::open(&plan.store).ok();
         arrange(&mut plan, store.as_ref(), config)?;
-        return dry_run(&plan, output);
+        return dry_run(&plan, &own, output);
     }
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     for job in &plan.jobs {
@@ -193,25 +198,42 @@ struct DryRun<'a> {
     plan: &'a RunPlan,
 }
 
-fn dry_run(plan: &RunPlan, output: Output) -> Result<Exit, CliError> {
+fn dry_run(
+    plan: &RunPlan,
+    own: &BTreeMap<Symbol, String>,
+    output: Output,
+) -> Result<Exit, CliError> {
     output.result("plan", DryRun { plan }, || {
         let rows = plan.jobs.iter().map(|job| {
             let JobSpec { symbol, train, .. } = job;
-            let data = match &job.data {
-                DataSource::Csv { dir } => {
-                    mambafleet_dataset::csv_path(dir, symbol).display().to_string()
-                }
-                DataSource::Synthetic { bars, .. } => {
-                    format!("synthetic demo data, {bars} bars")
-                }
-            };
-            vec![symbol.to_string(), data, train.epochs.to_string()]
+            let own = own.get(symbol).cloned().unwrap_or_default();
+            vec![symbol.to_string(), source(job), train.epochs.to_string(), own]
         });
-        let columns = [("symbol", false), ("data", false), ("epochs", true)];
+        let mut columns =
+            vec![("symbol", false), ("data", false), ("epochs", true), ("its own settings", false)];
+        if own.values().all(String::is_empty) {
+            columns.pop();
+        }
         let table = render(&columns, rows.collect());
         let threads = plan.jobs.first().map_or(1, |job| job.threads);
         let fleet = fleet(plan.workers(), threads);
         format!("{table}\n\ndry run: {fleet} would commit to {}", plan.store.display())
     })?;
     Ok(Exit::Success)
+}
+
+/// Where a job's bars come from.
+fn source(job: &JobSpec) -> String {
+    match &job.data {
+        DataSource::Csv { dir } => {
+            mambafleet_dataset::csv_path(dir, &job.symbol).display().to_string()
+        }
+        DataSource::Synthetic { bars, .. } => format!("synthetic demo data, {bars} bars"),
+    }
+}
+
+/// What a symbol does not share with all the others.
+fn own_settings(settled: &Settled) -> String {
+    let values = settled.own.iter().filter_map(|key| Some((key, settled.merged.get(key)?)));
+    values.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

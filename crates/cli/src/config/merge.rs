@@ -1,22 +1,21 @@
 //! Layers on top of each other.
 
-use std::collections::BTreeMap;
-
 use mambafleet_protocol::InvalidSpec;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, Layer, Origin};
+use super::layer::{Entry, Values};
+use super::{Config, ConfigError, Origin};
 
 /// The values that won, by dotted path, each with its origin.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    values: BTreeMap<String, (Value, Origin)>,
+    values: Values,
 }
 
 impl Merged {
-    /// Puts a layer on top.
-    pub(crate) fn add(&mut self, layer: Layer) {
-        self.values.extend(layer.values);
+    /// Puts values on top.
+    pub(super) fn add(&mut self, values: impl IntoIterator<Item = (String, Entry)>) {
+        self.values.extend(values);
     }
 
     /// Every value with its origin, in the order of the paths.
@@ -24,13 +23,14 @@ impl Merged {
         self.values.iter().map(|(path, (value, origin))| (path.as_str(), value, origin))
     }
 
+    /// One value.
+    pub(crate) fn get(&self, path: &str) -> Option<&Value> {
+        self.values.get(path).map(|(value, _)| value)
+    }
+
     /// The values as nested tables.
     pub(crate) fn table(&self) -> Table {
-        let mut root = Table::new();
-        for (path, (value, _)) in &self.values {
-            insert(&mut root, path, value.clone());
-        }
-        root
+        table(&self.values)
     }
 
     /// Reads the values into their types.
@@ -58,6 +58,15 @@ impl Merged {
         let latest = below().map(|(_, (_, origin))| origin).max();
         exact.map(|(_, origin)| origin).or(latest).cloned().unwrap_or(Origin::Default)
     }
+}
+
+/// Values as nested tables.
+pub(crate) fn table(values: &Values) -> Table {
+    let mut root = Table::new();
+    for (path, (value, _)) in values {
+        insert(&mut root, path, value.clone());
+    }
+    root
 }
 
 fn insert(table: &mut Table, path: &str, value: Value) {

@@ -1,7 +1,7 @@
 //! The configuration's types. Every field has its default and its description in
 //! `configs/default.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mambafleet_artifacts::Wait;
@@ -226,6 +226,12 @@ impl Data {
 }
 
 impl Config {
+    /// The groups that a symbol is in, as `@name`.
+    pub(crate) fn groups_of(&self, symbol: &str) -> BTreeSet<String> {
+        let with = self.groups.iter().filter(|(_, members)| members.iter().any(|m| m == symbol));
+        with.map(|(name, _)| format!("@{name}")).collect()
+    }
+
     /// Checks everything that types alone do not say.
     pub(crate) fn validate(&self) -> Result<(), InvalidSpec> {
         let wrong = |key, message: &str| Err(InvalidSpec { key, message: message.to_owned() });

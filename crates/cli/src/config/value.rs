@@ -94,6 +94,7 @@ impl<'de> Deserialize<'de> for NoneOrSize {
             expected: "\"none\" or a size, such as \"500MB\" or \"2GiB\"",
             parse: |text| match text.trim() {
                 "none" => Some(Self(None)),
+                text if text.ends_with(|c: char| c.is_ascii_digit()) => None,
                 text => parse_size(text).ok().filter(|size| *size > 0).map(|n| Self(Some(n))),
             },
         })
@@ -162,6 +163,12 @@ impl Deadline {
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let parsed = text.parse::<jiff::SignedDuration>().ok()?;
     Duration::try_from(parsed).ok()
+}
+
+/// What to write in place of a bare number that lacks one of two units.
+pub(super) fn without_unit(text: &str, one: &str, other: &str) -> Option<String> {
+    let number = text.parse::<f64>().is_ok_and(|number| number.is_finite() && number >= 0.0);
+    number.then(|| format!("{text} has no unit: write \"{text}{one}\" or \"{text}{other}\""))
 }
 
 /// The units of sizes, in bytes.
