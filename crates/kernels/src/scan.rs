@@ -108,25 +108,14 @@ impl<S: Simd> Tile<S> {
     /// This tile's part of row `t` of a (rows, channels) slice.
     #[inline(always)]
     fn load(&self, from: &[S::Element], t: usize) -> Pair<S> {
-        let part = &from[t * self.channels + self.first..t * self.channels + self.end];
-        if part.len() == 2 * S::LANES {
-            return [self.s.load(part), self.s.load(&part[S::LANES..])];
-        }
-        let (head, tail) = part.split_at(part.len().min(S::LANES));
-        [self.s.load_part(head), self.s.load_part(tail)]
+        self.s.load_pair(&from[t * self.channels + self.first..t * self.channels + self.end])
     }
 
     /// Writes this tile's part of row `t` of a (rows, channels) slice.
     #[inline(always)]
     fn store(&self, pair: Pair<S>, to: &mut [S::Element], t: usize) {
         let part = &mut to[t * self.channels + self.first..t * self.channels + self.end];
-        if part.len() == 2 * S::LANES {
-            self.s.store(pair[0], part);
-            return self.s.store(pair[1], &mut part[S::LANES..]);
-        }
-        let (head, tail) = part.split_at_mut(part.len().min(S::LANES));
-        self.s.store_part(pair[0], head);
-        self.s.store_part(pair[1], tail);
+        self.s.store_pair(pair, part);
     }
 }
 
