@@ -93,16 +93,38 @@ impl<T> Inputs<'_, T> {
 #[derive(Clone, Copy)]
 struct Tile<S> {
     s: S,
+    index: usize,
     channels: usize,
     first: usize,
     end: usize,
+}
+
+/// A tile's inputs at one step.
+struct Step<S: Simd> {
+    u: Pair<S>,
+    dt: Pair<S>,
+    /// Their product, which drives the states.
+    drive: Pair<S>,
 }
 
 impl<S: Simd> Tile<S> {
     #[inline(always)]
     fn new(s: S, channels: usize, index: usize) -> Self {
         let first = index * 2 * S::LANES;
-        Self { s, channels, first, end: channels.min(first + 2 * S::LANES) }
+        Self { s, index, channels, first, end: channels.min(first + 2 * S::LANES) }
+    }
+
+    /// Where this tile's states lie among those of all tiles.
+    #[inline(always)]
+    fn states(&self, states: usize) -> std::ops::Range<usize> {
+        self.index * states..(self.index + 1) * states
+    }
+
+    /// This tile's inputs at step `t`.
+    #[inline(always)]
+    fn step(&self, inputs: &Inputs<'_, S::Element>, t: usize) -> Step<S> {
+        let (u, dt) = (self.load(inputs.u, t), self.load(inputs.dt, t));
+        Step { u, dt, drive: product(self.s, dt, u) }
     }
 
     /// This tile's part of row `t` of a (rows, channels) slice.
