@@ -12,6 +12,7 @@ use mambafleet_kernels::{Buffer, Isa, Real, conv};
 
 use crate::dims::Dims;
 use crate::layout::BlockSlots;
+use crate::linear::Linear;
 
 /// Weights of a block in the order that kernels read them in.
 #[derive(Debug)]
@@ -20,18 +21,37 @@ pub(crate) struct Tables<T> {
     conv: Buffer<T>,
     /// A.
     rates: Rates<T>,
+    /// `in_proj`'s part that makes the branch, and the one that makes the gate.
+    in_branch: Linear<T>,
+    in_gate: Linear<T>,
+    x_proj: Linear<T>,
+    dt_proj: Linear<T>,
+    out_proj: Linear<T>,
 }
 
 impl<T: Real> Tables<T> {
     /// Room for a block of these sizes.
     pub(crate) fn new(isa: Isa, dims: &Dims) -> Self {
-        let conv = Buffer::zeros(dims.taps * dims.inner);
-        Self { conv, rates: Rates::new(isa, dims.scan()) }
+        let Dims { width, inner, rank, .. } = *dims;
+        Self {
+            conv: Buffer::zeros(dims.taps * inner),
+            rates: Rates::new(isa, dims.scan()),
+            in_branch: Linear::new(isa, inner, width),
+            in_gate: Linear::new(isa, inner, width),
+            x_proj: Linear::new(isa, dims.projected(), inner),
+            dt_proj: Linear::new(isa, inner, rank),
+            out_proj: Linear::new(isa, width, inner),
+        }
     }
 
     /// Takes over the weights.
     pub(crate) fn set(&mut self, dims: &Dims, slots: &BlockSlots, weights: &[T]) {
         self.rates.set(slots.a_log.of(weights));
+        self.in_branch.set(slots.in_branch().of(weights));
+        self.in_gate.set(slots.in_gate().of(weights));
+        self.x_proj.set(slots.x_proj.of(weights));
+        self.dt_proj.set(slots.dt_weight.of(weights));
+        self.out_proj.set(slots.out_proj.of(weights));
         for (channel, taps) in slots.conv_weight.of(weights).chunks_exact(dims.taps).enumerate() {
             for (tap, weight) in taps.iter().enumerate() {
                 self.conv[tap * dims.inner + channel] = *weight;

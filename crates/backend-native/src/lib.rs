@@ -50,7 +50,7 @@ impl Backend for NativeBackend {
     }
 
     fn version(&self) -> &'static str {
-        "native-2"
+        "native-3"
     }
 
     fn create(

@@ -11,6 +11,7 @@ use crate::block::{Block, Tables};
 use crate::criterion::Criterion;
 use crate::dims::Dims;
 use crate::layout::Layout;
+use crate::linear::Linear;
 
 /// A model: sizes, objective and weights.
 #[derive(Debug)]
@@ -25,7 +26,9 @@ pub(crate) struct Network<T> {
     pub(crate) criterion: Criterion<T>,
     /// All weights.
     pub(crate) weights: Vec<T>,
-    /// Some of the blocks' weights in another order.
+    /// The weights of the first and the last layer, and some of the blocks', in other orders.
+    pub(crate) input: Linear<T>,
+    pub(crate) head: Linear<T>,
     pub(crate) tables: Vec<Tables<T>>,
 }
 
@@ -37,11 +40,15 @@ impl<T: Real> Network<T> {
         let weights = vec![T::ZERO; layout.len];
         let tables = (0..dims.layers).map(|_| Tables::new(isa, &dims)).collect();
         let criterion = Criterion::new(&config.objective);
-        Ok(Self { isa, dims, criterion, layout, weights, tables })
+        let input = Linear::new(isa, dims.width, dims.features);
+        let head = Linear::new(isa, dims.outputs, dims.width);
+        Ok(Self { isa, dims, criterion, layout, weights, input, head, tables })
     }
 
     /// Brings the tables up to date with the weights, which passes rely on.
     pub(crate) fn refresh(&mut self) {
+        self.input.set(self.layout.input_weight.of(&self.weights));
+        self.head.set(self.layout.head_weight.of(&self.weights));
         for (tables, slots) in self.tables.iter_mut().zip(&self.layout.blocks) {
             tables.set(&self.dims, slots, &self.weights);
         }

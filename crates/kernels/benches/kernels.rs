@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use mambafleet_kernels::adamw::{self, Moments, Settings};
-use mambafleet_kernels::gemm::{MatMut, MatRef, Target, gemm};
+use mambafleet_kernels::gemm::{MatMut, MatRef, Packed, Target, gemm};
 use mambafleet_kernels::scan::{self, Rates, RatesGrad, Scratch, Sizes, States, last};
 use mambafleet_kernels::{Buffer, Isa, activation, conv, norm};
 
@@ -175,32 +175,31 @@ fn products(criterion: &mut Criterion, shape: Shape) {
         group.throughput(Throughput::Elements((2 * length * inputs * outputs) as u64));
         let (x, w) = (wave(length * inputs, -1.0, 1.0), wave(outputs * inputs, -1.0, 1.0));
         let (mut y, mut dx, mut dw) = (wave(length * outputs, -1.0, 1.0), x.clone(), w.clone());
-        group.bench_function(format!("{name} forward"), |bencher| {
-            bencher.iter(|| {
-                let y = MatMut::new(&mut y[..], length, outputs);
-                let w = MatRef::new(&w[..], outputs, inputs).t();
-                gemm(Target::Replace, y, MatRef::new(&x[..], length, inputs), w);
-            });
+        let x = MatRef::new(&x[..], length, inputs);
+        let w = MatRef::new(&w[..], outputs, inputs);
+        each(&mut group, &format!("{name} forward"), |isa| {
+            let y = MatMut::new(&mut y[..], length, outputs);
+            gemm(isa, Target::Replace, y, x, w.t());
         });
-        group.bench_function(format!("{name} turned"), |bencher| {
-            bencher.iter(|| {
-                let y = MatMut::new(&mut y[..], length, outputs);
-                let w = MatRef::new(&w[..], inputs, outputs);
-                gemm(Target::Replace, y, MatRef::new(&x[..], length, inputs), w);
-            });
-        });
+        for isa in Isa::available() {
+            let mut packed = Packed::new(isa, inputs, outputs);
+            packed.set(w.t());
+            group.bench_function(
+                BenchmarkId::new(format!("{name} forward packed"), isa),
+                |bencher| {
+                    bencher.iter(|| {
+                        let y = MatMut::new(&mut y[..], length, outputs);
+                        packed.multiply(Target::Replace, y, x);
+                    });
+                },
+            );
+        }
         let dy = MatRef::new(&y[..], length, outputs);
-        group.bench_function(format!("{name} backward"), |bencher| {
-            bencher.iter(|| {
-                let dx = MatMut::new(&mut dx[..], length, inputs);
-                gemm(Target::Replace, dx, dy, MatRef::new(&w[..], outputs, inputs));
-            });
+        each(&mut group, &format!("{name} backward"), |isa| {
+            gemm(isa, Target::Replace, MatMut::new(&mut dx[..], length, inputs), dy, w);
         });
-        group.bench_function(format!("{name} weight"), |bencher| {
-            bencher.iter(|| {
-                let dw = MatMut::new(&mut dw[..], outputs, inputs);
-                gemm(Target::Add, dw, dy.t(), MatRef::new(&x[..], length, inputs));
-            });
+        each(&mut group, &format!("{name} weight"), |isa| {
+            gemm(isa, Target::Add, MatMut::new(&mut dw[..], outputs, inputs), dy.t(), x);
         });
     }
     group.finish();

@@ -1,13 +1,21 @@
 //! Matrix products `C = A B` and `C += A B` on strided views.
 //!
-//! The work is done by the `gemm` family of crates, which choose the instruction set at run time.
-//! Views check their bounds when they are made, so that calling is safe.
+//! Each element of the product is a sum in the order of the inner index, whatever the sizes: one
+//! row alone gets the same bits as among others. Views check their bounds when they are made, so
+//! that calling is safe.
+//!
+//! B is read in panels, two vectors wide. [`gemm`] copies each panel before it uses it; where the
+//! same B serves many products, [`Packed`] keeps the panels.
+
+mod packed;
+mod product;
 
 use std::ops::Deref;
 
-use gemm_common::Parallelism;
+pub use packed::Packed;
 
-use crate::Real;
+use crate::{Isa, Real};
+use product::{Factor, Product};
 
 /// A view of a slice as a matrix: [`MatRef`] or [`MatMut`].
 #[derive(Debug, Clone, Copy)]
@@ -133,13 +141,17 @@ impl<T> MatMut<'_, T> {
 ///
 /// # Panics
 /// When the sizes do not fit.
-pub fn gemm<T: Real>(target: Target, c: MatMut<'_, T>, a: MatRef<'_, T>, b: MatRef<'_, T>) {
-    // The library's kernels write whole columns: the transpose of a row-major target.
-    if c.shape.row_stride > c.shape.col_stride {
-        T::multiply(target, c.t(), b.t(), a.t());
-    } else {
-        T::multiply(target, c, a, b);
-    }
+pub fn gemm<T: Real>(
+    isa: Isa,
+    target: Target,
+    c: MatMut<'_, T>,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+) {
+    check(&c.shape, &a.shape, &b.shape);
+    // The kernel writes rows: of a target that has been transposed those are its columns.
+    let (c, a, b) = if c.shape.col_stride == 1 { (c, a, b) } else { (c.t(), b.t(), a.t()) };
+    T::dispatch(isa, Product { target, c, a, b: Factor::View(b) });
 }
 
 /// Panics unless a matrix of shape `c` can hold the product of `a` and `b`.
@@ -147,71 +159,3 @@ fn check(c: &Shape, a: &Shape, b: &Shape) {
     assert_eq!(a.cols, b.rows, "inner sizes differ");
     assert_eq!((c.rows, c.cols), (a.rows, b.cols), "outer sizes differ");
 }
-
-/// The matrix product of an element type. Sealed: [`gemm`] is what callers use.
-pub trait Multiply: sealed::Sealed + Sized {
-    /// [`gemm`] with the target's strides as they are.
-    #[doc(hidden)]
-    fn multiply(target: Target, c: MatMut<'_, Self>, a: MatRef<'_, Self>, b: MatRef<'_, Self>);
-}
-
-mod sealed {
-    /// Closes `Multiply` to other crates.
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
-
-/// Implements [`Multiply`] by the library's function for one element type.
-macro_rules! multiply_by_library {
-    ($element:ty, $library:path) => {
-        impl Multiply for $element {
-            #[expect(unsafe_code, reason = "the library takes raw pointers")]
-            fn multiply(
-                target: Target,
-                c: MatMut<'_, Self>,
-                a: MatRef<'_, Self>,
-                b: MatRef<'_, Self>,
-            ) {
-                use $library as library;
-                check(&c.shape, &a.shape, &b.shape);
-                let ((m, n), k) = ((c.shape.rows, c.shape.cols), a.shape.cols);
-                let stride = |stride: usize| stride as isize;
-                let function = library::get_gemm_fn();
-                // SAFETY: the views are of plain slices, and their constructor has checked that every
-                // position (i, j) inside its
-                // rows and columns lies at an offset inside its slice, and transposing keeps
-                // that; `check` has made sure that a is (m, k), b (k, n) and c (m, n), so the
-                // library touches nothing else. Strides are below the slices' lengths or unused,
-                // so they fit an `isize`. `c` is borrowed exclusively and its positions are
-                // distinct, so nothing aliases what is written. All elements are initialised.
-                unsafe {
-                    function(
-                        m,
-                        n,
-                        k,
-                        c.data.as_mut_ptr(),
-                        stride(c.shape.col_stride),
-                        stride(c.shape.row_stride),
-                        target == Target::Add,
-                        a.data.as_ptr(),
-                        stride(a.shape.col_stride),
-                        stride(a.shape.row_stride),
-                        b.data.as_ptr(),
-                        stride(b.shape.col_stride),
-                        stride(b.shape.row_stride),
-                        1.0,
-                        1.0,
-                        false,
-                        false,
-                        false,
-                        Parallelism::None,
-                    );
-                }
-            }
-        }
-    };
-}
-
-multiply_by_library!(f32, gemm_f32::gemm::f32);
-multiply_by_library!(f64, gemm_f64::gemm::f64);

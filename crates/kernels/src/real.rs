@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
-use crate::gemm::Multiply;
 use crate::poly;
 use crate::simd::{Dispatch, Portable};
 
@@ -20,7 +19,6 @@ pub trait Real:
     + Neg<Output = Self>
     + AddAssign
     + SubAssign
-    + Multiply
     + Dispatch
     + Send
     + Sync

@@ -93,40 +93,51 @@ impl<T> Inputs<'_, T> {
 #[derive(Clone, Copy)]
 struct Tile<S> {
     s: S,
+    index: usize,
     channels: usize,
     first: usize,
     end: usize,
+}
+
+/// A tile's inputs at one step.
+struct Step<S: Simd> {
+    u: Pair<S>,
+    dt: Pair<S>,
+    /// Their product, which drives the states.
+    drive: Pair<S>,
 }
 
 impl<S: Simd> Tile<S> {
     #[inline(always)]
     fn new(s: S, channels: usize, index: usize) -> Self {
         let first = index * 2 * S::LANES;
-        Self { s, channels, first, end: channels.min(first + 2 * S::LANES) }
+        Self { s, index, channels, first, end: channels.min(first + 2 * S::LANES) }
+    }
+
+    /// Where this tile's states lie among those of all tiles.
+    #[inline(always)]
+    fn states(&self, states: usize) -> std::ops::Range<usize> {
+        self.index * states..(self.index + 1) * states
+    }
+
+    /// This tile's inputs at step `t`.
+    #[inline(always)]
+    fn step(&self, inputs: &Inputs<'_, S::Element>, t: usize) -> Step<S> {
+        let (u, dt) = (self.load(inputs.u, t), self.load(inputs.dt, t));
+        Step { u, dt, drive: product(self.s, dt, u) }
     }
 
     /// This tile's part of row `t` of a (rows, channels) slice.
     #[inline(always)]
     fn load(&self, from: &[S::Element], t: usize) -> Pair<S> {
-        let part = &from[t * self.channels + self.first..t * self.channels + self.end];
-        if part.len() == 2 * S::LANES {
-            return [self.s.load(part), self.s.load(&part[S::LANES..])];
-        }
-        let (head, tail) = part.split_at(part.len().min(S::LANES));
-        [self.s.load_part(head), self.s.load_part(tail)]
+        self.s.load_pair(&from[t * self.channels + self.first..t * self.channels + self.end])
     }
 
     /// Writes this tile's part of row `t` of a (rows, channels) slice.
     #[inline(always)]
     fn store(&self, pair: Pair<S>, to: &mut [S::Element], t: usize) {
         let part = &mut to[t * self.channels + self.first..t * self.channels + self.end];
-        if part.len() == 2 * S::LANES {
-            self.s.store(pair[0], part);
-            return self.s.store(pair[1], &mut part[S::LANES..]);
-        }
-        let (head, tail) = part.split_at_mut(part.len().min(S::LANES));
-        self.s.store_part(pair[0], head);
-        self.s.store_part(pair[1], tail);
+        self.s.store_pair(pair, part);
     }
 }
 

@@ -40,6 +40,9 @@ pub unsafe trait Simd: Copy {
     type Vector: Copy;
     /// Elements of a vector.
     const LANES: usize;
+    /// Rows of a matrix product that are summed side by side, two vectors each: as many as there
+    /// are registers for, at most 12.
+    const ROWS: usize;
 
     /// A vector of the same value in each lane.
     fn splat(self, value: Self::Element) -> Self::Vector;
@@ -47,6 +50,9 @@ pub unsafe trait Simd: Copy {
     fn load(self, from: &[Self::Element]) -> Self::Vector;
     /// Writes the first [`Simd::LANES`] elements of a slice that has at least as many.
     fn store(self, vector: Self::Vector, to: &mut [Self::Element]);
+    /// Asks for the memory at the start of a slice, which will be needed soon.
+    #[inline(always)]
+    fn prefetch(self, _from: &[Self::Element]) {}
     /// `a + b`.
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `a - b`.
@@ -113,6 +119,28 @@ pub unsafe trait Simd: Copy {
         to.copy_from_slice(&room[..len]);
     }
 
+    /// The pair of vectors at the start of `from`; lanes beyond its end are zero.
+    #[inline(always)]
+    fn load_pair(self, from: &[Self::Element]) -> Pair<Self> {
+        if from.len() == 2 * Self::LANES {
+            return [self.load(from), self.load(&from[Self::LANES..])];
+        }
+        let (head, tail) = from.split_at(from.len().min(Self::LANES));
+        [self.load_part(head), self.load_part(tail)]
+    }
+
+    /// Writes a pair of vectors to the start of `to`; lanes beyond its end are dropped.
+    #[inline(always)]
+    fn store_pair(self, pair: Pair<Self>, to: &mut [Self::Element]) {
+        if to.len() == 2 * Self::LANES {
+            self.store(pair[0], to);
+            return self.store(pair[1], &mut to[Self::LANES..]);
+        }
+        let (head, tail) = to.split_at_mut(to.len().min(Self::LANES));
+        self.store_part(pair[0], head);
+        self.store_part(pair[1], tail);
+    }
+
     /// A slice from a [`crate::Buffer`] as pairs of vectors.
     ///
     /// # Panics
@@ -141,8 +169,8 @@ pub unsafe trait Simd: Copy {
     }
 }
 
-/// Two vectors side by side: what the scan takes at once, so that what all channels share is
-/// fetched half as often.
+/// Two vectors side by side: what the scan and matrix products take at once, so that what all
+/// columns share is fetched half as often.
 pub(crate) type Pair<S> = [<S as Simd>::Vector; 2];
 
 /// The most lanes that a vector has.

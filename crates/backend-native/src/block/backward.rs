@@ -114,16 +114,16 @@ fn output_backward<T: Real>(
     dweights: &mut [T],
     grads: &mut BlockGrads<T>,
 ) {
-    let Block { isa, slots, weights, .. } = *block;
+    let Block { isa, slots, tables, .. } = *block;
     let Dims { length, width, inner, .. } = *block.dims;
     let (first, s) = (block.first(), saved);
     let rows = length - first;
     let doutput = MatRef::new(&dstream[first * width..], rows, width);
     let gated = MatRef::new(&*s.gated, rows, inner);
-    linear::add_weight(doutput, gated, slots.out_proj.of_mut(dweights));
+    linear::add_weight(isa, doutput, gated, slots.out_proj.of_mut(dweights));
     let dy = &mut grads.y[..rows * inner];
     let dgated = MatMut::new(&mut *dy, rows, inner);
-    linear::back(Target::Replace, doutput, slots.out_proj.of(weights), dgated);
+    tables.out_proj.back(Target::Replace, doutput, dgated);
     let from = first * 2 * inner + inner;
     let dz = MatMut::strided(&mut grads.both[from..], rows, inner, 2 * inner);
     activation::gate_backward(isa, &s.y, block.gate(&s.both), &s.z_logistic, dy, dz);
@@ -167,7 +167,7 @@ fn select_backward<T: Real>(
     dweights: &mut [T],
     grads: &mut BlockGrads<T>,
 ) {
-    let Block { isa, slots, weights, .. } = *block;
+    let Block { isa, slots, tables, .. } = *block;
     let Dims { length, inner, rank, .. } = *block.dims;
     let columns = block.dims.projected();
     let g = grads;
@@ -175,14 +175,14 @@ fn select_backward<T: Real>(
     activation::softplus_backward(isa, &saved.dt_slope, &mut g.dt, dbias);
     let ddt = MatRef::new(&*g.dt, length, inner);
     let low_rank = MatRef::strided(&*saved.projected, length, rank, columns);
-    linear::add_weight(ddt, low_rank, slots.dt_weight.of_mut(dweights));
+    linear::add_weight(isa, ddt, low_rank, slots.dt_weight.of_mut(dweights));
     let dlow_rank = MatMut::strided(&mut *g.projected, length, rank, columns);
-    linear::back(Target::Replace, ddt, slots.dt_weight.of(weights), dlow_rank);
+    tables.dt_proj.back(Target::Replace, ddt, dlow_rank);
     let dprojected = MatRef::new(&*g.projected, length, columns);
     let u = MatRef::new(&*saved.u, length, inner);
-    linear::add_weight(dprojected, u, slots.x_proj.of_mut(dweights));
+    linear::add_weight(isa, dprojected, u, slots.x_proj.of_mut(dweights));
     let du = MatMut::new(&mut *g.u, length, inner);
-    linear::back(Target::Add, dprojected, slots.x_proj.of(weights), du);
+    tables.x_proj.back(Target::Add, dprojected, du);
 }
 
 /// From the branch and the gate to the normalised input.
@@ -192,22 +192,18 @@ fn project_backward<T: Real>(
     dweights: &mut [T],
     grads: &mut BlockGrads<T>,
 ) {
-    let Block { slots, weights, .. } = *block;
+    let Block { isa, slots, tables, .. } = *block;
     let Dims { length, width, inner, .. } = *block.dims;
     let normed = MatRef::new(&*saved.normed, length, width);
-    let dnormed = MatMut::new(&mut *grads.normed, length, width);
-    if !block.last {
-        let dboth = MatRef::new(&*grads.both, length, 2 * inner);
-        linear::add_weight(dboth, normed, slots.in_proj.of_mut(dweights));
-        return linear::back(Target::Replace, dboth, slots.in_proj.of(weights), dnormed);
-    }
     let dbranch = MatRef::strided(&*grads.both, length, inner, 2 * inner);
-    linear::add_weight(dbranch, normed, slots.in_branch().of_mut(dweights));
-    linear::back(Target::Replace, dbranch, slots.in_branch().of(weights), dnormed);
-    let dgate = MatRef::new(&grads.both[(2 * length - 1) * inner..], 1, inner);
-    let at = (length - 1) * width;
-    let normed = MatRef::new(&saved.normed[at..], 1, width);
-    linear::add_weight(dgate, normed, slots.in_gate().of_mut(dweights));
-    let dnormed = MatMut::new(&mut grads.normed[at..], 1, width);
-    linear::back(Target::Add, dgate, slots.in_gate().of(weights), dnormed);
+    linear::add_weight(isa, dbranch, normed, slots.in_branch().of_mut(dweights));
+    let dnormed = MatMut::new(&mut *grads.normed, length, width);
+    tables.in_branch.back(Target::Replace, dbranch, dnormed);
+    // The last block's gate has a single time step.
+    let (rows, at) = (length - block.first(), block.first() * width);
+    let dgate = block.gate(&grads.both);
+    let normed = MatRef::new(&saved.normed[at..], rows, width);
+    linear::add_weight(isa, dgate, normed, slots.in_gate().of_mut(dweights));
+    let dnormed = MatMut::new(&mut grads.normed[at..], rows, width);
+    tables.in_gate.back(Target::Add, dgate, dnormed);
 }

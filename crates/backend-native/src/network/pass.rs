@@ -53,8 +53,8 @@ impl<T: Real> Forward<T> {
             *value = T::from_f32(*from);
         }
         let input = MatRef::new(&*self.input, length, features);
-        let (weight, bias) = (layout.input_weight.of(weights), layout.input_bias.of(weights));
-        linear::apply_with_bias(input, weight, bias, &mut self.stream);
+        let bias = layout.input_bias.of(weights);
+        network.input.apply_with_bias(input, bias, &mut self.stream);
         let spare = dims.layers - self.saved.len();
         for index in 0..dims.layers {
             let saved = &mut self.saved[index.saturating_sub(spare)];
@@ -68,9 +68,8 @@ impl<T: Real> Forward<T> {
             &mut self.last,
             &mut self.inv_rms,
         );
-        let (weight, bias) = (layout.head_weight.of(weights), layout.head_bias.of(weights));
         let last = MatRef::new(&*self.last, 1, width);
-        linear::apply_with_bias(last, weight, bias, &mut self.raw);
+        network.head.apply_with_bias(last, layout.head_bias.of(weights), &mut self.raw);
         network.criterion.outputs(&self.raw, &mut self.outputs);
         &self.outputs
     }
@@ -136,7 +135,12 @@ impl<T: Real> Backward<T> {
         }
         let stream = MatRef::new(&*self.stream, dims.length, dims.width);
         let input = MatRef::new(&*forward.input, dims.length, dims.features);
-        linear::add_weight(stream, input, layout.input_weight.of_mut(&mut self.weights));
+        linear::add_weight(
+            network.isa,
+            stream,
+            input,
+            layout.input_weight.of_mut(&mut self.weights),
+        );
         linear::add_bias(&self.stream, layout.input_bias.of_mut(&mut self.weights));
         loss
     }
@@ -147,10 +151,10 @@ impl<T: Real> Backward<T> {
         let Dims { length, width, outputs, .. } = *dims;
         let draw = MatRef::new(&*self.raw, 1, outputs);
         let last = MatRef::new(&*forward.last, 1, width);
-        linear::add_weight(draw, last, layout.head_weight.of_mut(&mut self.weights));
+        linear::add_weight(network.isa, draw, last, layout.head_weight.of_mut(&mut self.weights));
         linear::add_bias(&self.raw, layout.head_bias.of_mut(&mut self.weights));
         let dlast = MatMut::new(&mut *self.last, 1, width);
-        linear::back(Target::Replace, draw, layout.head_weight.of(weights), dlast);
+        network.head.back(Target::Replace, draw, dlast);
         self.stream.fill(T::ZERO);
         let at = (length - 1) * width;
         let inputs = norm::Inputs {

@@ -1,6 +1,6 @@
 //! The scan's gradients.
 
-use super::{CHUNK, Inputs, Rates, RatesGrad, Sizes, States, Tile, both, product};
+use super::{CHUNK, Inputs, Rates, RatesGrad, Sizes, States, Step, Tile, both};
 use crate::gemm::MatMut;
 use crate::simd::{Kernel, Pair, Simd};
 use crate::{Buffer, Isa, Real};
@@ -143,12 +143,32 @@ pub(super) fn add_up<S: Simd>(s: S, from: &[S::Element], first: usize, to: &mut 
     }
 }
 
-/// What the steps of a tile share.
-struct Chunk<'a, S: Simd> {
-    s: S,
-    rates: &'a [Pair<S>],
-    rates_grad: &'a mut [Pair<S>],
-    adjoint: &'a mut [Pair<S>],
+/// What the steps of a tile share on the way back.
+pub(super) struct Shared<'a, S: Simd> {
+    pub(super) s: S,
+    pub(super) rates: &'a [Pair<S>],
+    pub(super) rates_grad: &'a mut [Pair<S>],
+    pub(super) adjoint: &'a mut [Pair<S>],
+}
+
+impl<'a, T: Real, S: Simd<Element = T>> Shared<'a, S> {
+    /// A tile's part of each.
+    #[inline(always)]
+    pub(super) fn new(
+        tile: Tile<S>,
+        states: usize,
+        rates: &'a Rates<T>,
+        rates_grad: &'a mut RatesGrad<T>,
+        adjoint: &'a mut [T],
+    ) -> Self {
+        let (s, part) = (tile.s, tile.states(states));
+        Self {
+            s,
+            rates: &s.pairs(&rates.values)[part.clone()],
+            rates_grad: &mut s.pairs_mut(&mut rates_grad.values)[part.clone()],
+            adjoint: &mut s.pairs_mut(adjoint)[part],
+        }
+    }
 }
 
 impl<T: Real> Backward<'_, '_, T> {
@@ -157,38 +177,35 @@ impl<T: Real> Backward<'_, '_, T> {
     fn tile<S: Simd<Element = T>>(&mut self, s: S, index: usize, steps: std::ops::Range<usize>) {
         let Sizes { channels, states, .. } = self.sizes;
         let tile = Tile::new(s, channels, index);
-        let of_tile = index * states..(index + 1) * states;
-        let rates = &s.pairs(&self.rates.values)[of_tile.clone()];
+        let rates = &s.pairs(&self.rates.values)[tile.states(states)];
         let all = self.rates.values.len() / (2 * S::LANES);
-        let kept = &s.pairs(self.kept)[steps.start / CHUNK * all..][of_tile.clone()];
+        let kept = &s.pairs(self.kept)[steps.start / CHUNK * all..][tile.states(states)];
         let (h, decays) =
             (s.pairs_mut(&mut self.scratch.states), s.pairs_mut(&mut self.scratch.decays));
         h[..states].copy_from_slice(kept);
         for (at, t) in steps.clone().enumerate() {
-            let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
+            let Step { dt, drive, .. } = tile.step(self.inputs, t);
             let (past, next) = h[at * states..][..2 * states].split_at_mut(states);
             let decays = &mut decays[at * states..][..states];
             let (b, _) = self.inputs.b_and_c(t);
-            let drive = product(s, dt, u);
             if self.rates.bounded(s, index, dt) {
                 recompute::<_, true>(s, dt, drive, b, rates, past, next, decays);
             } else {
                 recompute::<_, false>(s, dt, drive, b, rates, past, next, decays);
             }
         }
-        let rates_grad = &mut s.pairs_mut(&mut self.grads.rates.values)[of_tile.clone()];
-        let adjoint = &mut s.pairs_mut(&mut self.scratch.adjoint)[of_tile];
-        let mut chunk = Chunk { s, rates, rates_grad, adjoint };
+        let mut shared =
+            Shared::new(tile, states, self.rates, self.grads.rates, &mut self.scratch.adjoint);
         let d = tile.load(self.inputs.d, 0);
         let d_grad = &mut s.pairs_mut(&mut self.scratch.d)[index];
         for (at, t) in steps.enumerate().rev() {
-            let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
+            let Step { u, dt, drive } = tile.step(self.inputs, t);
             let dy = tile.load(self.dy, t);
             let lanes = at * states * S::LANES..(at + 1) * states * S::LANES;
-            let step = Step {
+            let step = Back {
                 dt,
                 dy,
-                drive: product(s, dt, u),
+                drive,
                 past: &h[at * states..][..states],
                 next: &h[(at + 1) * states..][..states],
                 decays: &decays[at * states..][..states],
@@ -196,7 +213,7 @@ impl<T: Real> Backward<'_, '_, T> {
                 b_grads: &mut self.scratch.b[lanes.clone()],
                 c_grads: &mut self.scratch.c[lanes],
             };
-            let (d_drive, d_dt) = chunk.back(step);
+            let (d_drive, d_dt) = shared.back(step);
             *d_grad = both(|k| s.mul_add(dy[k], u[k], d_grad[k]));
             let du = both(|k| s.mul_add(d_drive[k], dt[k], s.mul(d[k], dy[k])));
             let ln_2 = s.splat(T::of(std::f64::consts::LN_2));
@@ -231,8 +248,8 @@ fn recompute<S: Simd, const BOUNDED: bool>(
     }
 }
 
-/// One step of a tile.
-struct Step<'a, S: Simd> {
+/// What one step of a tile reads and writes on the way back.
+struct Back<'a, S: Simd> {
     dt: Pair<S>,
     dy: Pair<S>,
     drive: Pair<S>,
@@ -244,11 +261,11 @@ struct Step<'a, S: Simd> {
     c_grads: &'a mut [S::Element],
 }
 
-impl<S: Simd> Chunk<'_, S> {
+impl<S: Simd> Shared<'_, S> {
     /// Takes the adjoint one step back. Returns the gradients of `dt * u`, and of `dt` through the
     /// decay in units of ln 2.
     #[inline(always)]
-    fn back(&mut self, step: Step<'_, S>) -> (Pair<S>, Pair<S>) {
+    fn back(&mut self, step: Back<'_, S>) -> (Pair<S>, Pair<S>) {
         let s = self.s;
         let (mut d_drive, mut d_dt) = (both(|_| s.zero()), both(|_| s.zero()));
         let states = step.past.iter().zip(step.next).zip(step.decays);

@@ -1,6 +1,6 @@
 //! The scan itself.
 
-use super::{CHUNK, Inputs, Rates, Sizes, Tile, both, product};
+use super::{CHUNK, Inputs, Rates, Sizes, Step, Tile, both, product};
 use crate::simd::{Kernel, Pair, Simd};
 use crate::{Buffer, Isa, Real};
 
@@ -72,8 +72,8 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
                     let at = t / CHUNK * self.rates.values.len() / (2 * S::LANES) + index * states;
                     kept[at..at + states].copy_from_slice(state);
                 }
-                let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
-                let (drive, start) = (product(s, dt, u), product(s, d, u));
+                let Step { u, dt, drive } = tile.step(self.inputs, t);
+                let start = product(s, d, u);
                 let weights = self.inputs.b_and_c(t);
                 let out = if self.rates.bounded(s, index, dt) {
                     step::<_, true>(s, dt, drive, weights, rates, state, start)

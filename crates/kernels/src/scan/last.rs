@@ -10,8 +10,8 @@
 //!
 //! so that the backward pass needs none either.
 
-use super::backward::add_up;
-use super::{CHUNK, Grads, Inputs, Rates, Scratch, Sizes, Tile, both, product};
+use super::backward::{Shared, add_up};
+use super::{CHUNK, Grads, Inputs, Rates, Scratch, Sizes, Step, Tile, both, product};
 use crate::simd::{Kernel, Pair, Simd};
 use crate::{Buffer, Isa, Real};
 
@@ -60,15 +60,14 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
     #[inline(always)]
     fn run<S: Simd<Element = T>>(self, s: S) {
         let Sizes { length, channels, states } = self.sizes;
-        let Inputs { u, dt, d, .. } = *self.inputs;
+        let Inputs { u, d, .. } = *self.inputs;
         let rates = s.pairs(&self.rates.values).chunks_exact(states);
         let state = s.pairs_mut(&mut self.state.values).chunks_exact_mut(states);
         for (index, (rates, state)) in rates.zip(state).enumerate() {
             let tile = Tile::new(s, channels, index);
             state.fill(both(|_| s.zero()));
             for t in 0..length {
-                let (u, dt) = (tile.load(u, t), tile.load(dt, t));
-                let drive = product(s, dt, u);
+                let Step { dt, drive, .. } = tile.step(self.inputs, t);
                 let (b, _) = self.inputs.b_and_c(t);
                 if self.rates.bounded(s, index, dt) {
                     step::<_, true>(s, dt, drive, b, rates, state);
@@ -205,27 +204,21 @@ impl<T: Real> Backward<'_, '_, T> {
     fn tile<S: Simd<Element = T>>(&mut self, s: S, index: usize, steps: std::ops::Range<usize>) {
         let Sizes { length, channels, states } = self.sizes;
         let tile = Tile::new(s, channels, index);
-        let of_tile = index * states..(index + 1) * states;
         let tiles = self.rates.values.len() / (2 * S::LANES * states);
-        let mut part = Part {
-            s,
-            rates: &s.pairs(&self.rates.values)[of_tile.clone()],
-            rates_grad: &mut s.pairs_mut(&mut self.grads.rates.values)[of_tile.clone()],
-            adjoint: &s.pairs(&self.scratch.adjoint)[of_tile],
-        };
+        let mut shared =
+            Shared::new(tile, states, self.rates, self.grads.rates, &mut self.scratch.adjoint);
         let rest = &mut s.pairs_mut(&mut self.scratch.rest)[index];
         let through = s.pairs_mut(&mut self.scratch.through);
         let ln_2 = s.splat(T::of(std::f64::consts::LN_2));
         for (at, t) in steps.enumerate().rev() {
-            let (u, dt) = (tile.load(self.inputs.u, t), tile.load(self.inputs.dt, t));
-            let drive = product(s, dt, u);
+            let Step { u, dt, drive } = tile.step(self.inputs, t);
             let (b, _) = self.inputs.b_and_c(t);
             let lanes = at * states * S::LANES..(at + 1) * states * S::LANES;
             let b_grads = &mut self.scratch.b[lanes];
             let (d_drive, d_rest) = if self.rates.bounded(s, index, *rest) {
-                part.back::<true>(*rest, drive, b, b_grads)
+                shared.back_from_end::<true>(*rest, drive, b, b_grads)
             } else {
-                part.back::<false>(*rest, drive, b, b_grads)
+                shared.back_from_end::<false>(*rest, drive, b, b_grads)
             };
             through[t * tiles + index] = both(|k| s.mul(s.mul(d_rest[k], drive[k]), ln_2));
             let mut du = product(s, d_drive, dt);
@@ -240,19 +233,11 @@ impl<T: Real> Backward<'_, '_, T> {
     }
 }
 
-/// What the steps of a tile share.
-struct Part<'a, S: Simd> {
-    s: S,
-    rates: &'a [Pair<S>],
-    rates_grad: &'a mut [Pair<S>],
-    adjoint: &'a [Pair<S>],
-}
-
-impl<S: Simd> Part<'_, S> {
+impl<S: Simd> Shared<'_, S> {
     /// The gradients at one step, from which the last is `rest` away: returns that of `dt * u`, and
     /// that of `rest` over `dt * u` in units of ln 2.
     #[inline(always)]
-    fn back<const BOUNDED: bool>(
+    fn back_from_end<const BOUNDED: bool>(
         &mut self,
         rest: Pair<S>,
         drive: Pair<S>,

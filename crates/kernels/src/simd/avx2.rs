@@ -31,6 +31,7 @@ unsafe impl Simd for Avx2 {
     type Element = f32;
     type Vector = __m256;
     const LANES: usize = 8;
+    const ROWS: usize = 6;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
@@ -47,6 +48,10 @@ unsafe impl Simd for Avx2 {
         let to = &mut to[..Self::LANES];
         // SAFETY: as in `lanes`; the slice has as many elements as are written.
         unsafe { _mm256_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn prefetch(self, from: &[f32]) {
+        lanes!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()));
     }
     #[inline(always)]
     fn add(self, a: __m256, b: __m256) -> __m256 {

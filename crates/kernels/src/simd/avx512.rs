@@ -31,6 +31,7 @@ unsafe impl Simd for Avx512 {
     type Element = f32;
     type Vector = __m512;
     const LANES: usize = 16;
+    const ROWS: usize = 12;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -47,6 +48,10 @@ unsafe impl Simd for Avx512 {
         let to = &mut to[..Self::LANES];
         // SAFETY: as in `lanes`; the slice has as many elements as are written.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), vector) }
+    }
+    #[inline(always)]
+    fn prefetch(self, from: &[f32]) {
+        lanes!(_mm_prefetch::<_MM_HINT_T0>(from.as_ptr().cast()));
     }
     #[inline(always)]
     fn add(self, a: __m512, b: __m512) -> __m512 {

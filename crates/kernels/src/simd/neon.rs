@@ -31,6 +31,7 @@ unsafe impl Simd for Neon {
     type Element = f32;
     type Vector = float32x4_t;
     const LANES: usize = 4;
+    const ROWS: usize = 8;
 
     #[inline(always)]
     fn splat(self, value: f32) -> float32x4_t {

@@ -33,6 +33,7 @@ unsafe impl<T: Real, const N: usize> Simd for Portable<T, N> {
     type Element = T;
     type Vector = [T; N];
     const LANES: usize = N;
+    const ROWS: usize = 2;
 
     #[inline(always)]
     fn splat(self, value: T) -> [T; N] {
