@@ -1,6 +1,6 @@
 //! What every backend must do, as one suite that runs on any of them.
 //!
-//! [`examine`] trains a small model on [samples](toy) that can be learned, and looks at what
+//! [`examine`] trains a small model on samples that can be learned, and looks at what
 //! comes of it through the traits alone. It takes seconds.
 
 mod rules;

@@ -13,6 +13,7 @@ pub(crate) enum Interrupt {
     /// A polite request to end, as from a service manager.
     Term,
     /// The terminal is gone. What runs may finish, however long it takes.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Hangup,
 }
 
@@ -22,8 +23,10 @@ pub(crate) enum Wish {
     /// To end the run.
     End(Interrupt),
     /// To say what is running.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Status,
     /// To stop for a while.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Suspend,
 }
 
