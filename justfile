@@ -75,6 +75,10 @@ windows *ARGS:
 neon *ARGS:
     bash tests/neon/run {{ ARGS }}
 
+# The kernels' AVX-512 code, in an emulated machine (Bochs); ten minutes; installs what it needs.
+avx512:
+    bash tests/avx512/run
+
 # Unsafe code of the kernels that needs no special instructions, under Miri; minutes. Needs a nightly
 # toolchain with Miri: rustup toolchain install nightly --component miri,rust-src
 miri:

@@ -87,7 +87,8 @@ pub(crate) struct Saved<T> {
     inv_rms: Buffer<T>,
     /// The normalised input: (length, width).
     normed: Buffer<T>,
-    /// The branch before the convolution, and the gate before its `SiLU`: (length, 2 inner).
+    /// The branch before the convolution, and the gate before its `SiLU`: (length, 2 inner), rows
+    /// [`Dims::stride`] apart.
     both: Buffer<T>,
     /// The scan's input, which is the `SiLU` of the convolution: (length, inner).
     u: Buffer<T>,
@@ -132,7 +133,7 @@ impl<T: Real> Saved<T> {
             x: room(dims.width),
             inv_rms: room(1),
             normed: room(dims.width),
-            both: room(2 * dims.inner),
+            both: room(dims.stride()),
             u: room(dims.inner),
             u_logistic: room(dims.inner),
             projected: room(dims.projected()),
@@ -156,14 +157,15 @@ impl<'a, T: Real> Block<'a, T> {
     fn gate(&self, both: &'a [T]) -> MatRef<'a, T> {
         let Dims { length, inner, .. } = *self.dims;
         let from = self.first();
-        MatRef::strided(&both[from * 2 * inner + inner..], length - from, inner, 2 * inner)
+        let stride = self.dims.stride();
+        MatRef::strided(&both[from * stride + inner..], length - from, inner, stride)
     }
 
     /// What the convolution reads.
     fn conv_inputs(&self, both: &'a [T]) -> conv::Inputs<'a, T> {
         let Dims { length, inner, .. } = *self.dims;
         conv::Inputs {
-            x: MatRef::strided(both, length, inner, 2 * inner),
+            x: MatRef::strided(both, length, inner, self.dims.stride()),
             weight: &self.tables.conv,
             bias: self.slots.conv_bias.of(self.weights),
         }

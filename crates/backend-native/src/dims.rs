@@ -73,6 +73,12 @@ impl Dims {
         self.length * self.features
     }
 
+    /// Elements from row to row of the branch and the gate side by side: a cache line more than both
+    /// have, since rows a power of two apart would share few sets of the cache.
+    pub(crate) fn stride(&self) -> usize {
+        2 * self.inner + 16
+    }
+
     /// Columns of `x_proj`'s output: step size, B and C.
     pub(crate) fn projected(&self) -> usize {
         self.rank + 2 * self.states

@@ -14,7 +14,8 @@ use crate::linear;
 pub(crate) struct BlockGrads<T> {
     /// Of the gated output, then of the scan's output: (length, inner).
     y: Buffer<T>,
-    /// Of the branch before the convolution, and of the gate: (length, 2 inner).
+    /// Of the branch before the convolution, and of the gate: (length, 2 inner), rows
+    /// [`Dims::stride`] apart.
     both: Buffer<T>,
     /// Of the scan's input: (length, inner).
     u: Buffer<T>,
@@ -41,7 +42,7 @@ impl<T: Real> BlockGrads<T> {
         let room = |columns: usize| Buffer::zeros(dims.length * columns);
         Self {
             y: room(dims.inner),
-            both: room(2 * dims.inner),
+            both: room(dims.stride()),
             u: room(dims.inner),
             dt: room(dims.inner),
             projected: room(dims.projected()),
@@ -95,7 +96,7 @@ pub(crate) fn backward<T: Real>(
     select_backward(block, s, dweights, g);
     let Dims { length, inner, .. } = *block.dims;
     let targets = conv::Grads {
-        x: MatMut::strided(&mut *g.both, length, inner, 2 * inner),
+        x: MatMut::strided(&mut *g.both, length, inner, block.dims.stride()),
         weight: &mut dtables.conv,
         bias: slots.conv_bias.of_mut(dweights),
     };
@@ -124,8 +125,8 @@ fn output_backward<T: Real>(
     let dy = &mut grads.y[..rows * inner];
     let dgated = MatMut::new(&mut *dy, rows, inner);
     tables.out_proj.back(Target::Replace, doutput, dgated);
-    let from = first * 2 * inner + inner;
-    let dz = MatMut::strided(&mut grads.both[from..], rows, inner, 2 * inner);
+    let stride = block.dims.stride();
+    let dz = MatMut::strided(&mut grads.both[first * stride + inner..], rows, inner, stride);
     activation::gate_backward(isa, &s.y, block.gate(&s.both), &s.z_logistic, dy, dz);
 }
 
@@ -195,7 +196,7 @@ fn project_backward<T: Real>(
     let Block { isa, slots, tables, .. } = *block;
     let Dims { length, width, inner, .. } = *block.dims;
     let normed = MatRef::new(&*saved.normed, length, width);
-    let dbranch = MatRef::strided(&*grads.both, length, inner, 2 * inner);
+    let dbranch = MatRef::strided(&*grads.both, length, inner, block.dims.stride());
     linear::add_weight(isa, dbranch, normed, slots.in_branch().of_mut(dweights));
     let dnormed = MatMut::new(&mut *grads.normed, length, width);
     tables.in_branch.back(Target::Replace, dbranch, dnormed);

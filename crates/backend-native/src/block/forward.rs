@@ -33,13 +33,13 @@ pub(crate) fn forward<T: Real>(block: &Block<'_, T>, stream: &mut [T], saved: &m
 /// Computes the branch and the gate, of which the last block needs the last time step only.
 fn project<T: Real>(block: &Block<'_, T>, s: &mut Saved<T>) {
     let Dims { length, width, inner, .. } = *block.dims;
-    let (first, tables) = (block.first(), block.tables);
+    let (first, tables, stride) = (block.first(), block.tables, block.dims.stride());
     let normed = MatRef::new(&*s.normed, length, width);
-    let branch = MatMut::strided(&mut *s.both, length, inner, 2 * inner);
+    let branch = MatMut::strided(&mut *s.both, length, inner, stride);
     tables.in_branch.apply(Target::Replace, normed, branch);
     let normed = MatRef::new(&s.normed[first * width..], length - first, width);
-    let gate = &mut s.both[first * 2 * inner + inner..];
-    let gate = MatMut::strided(gate, length - first, inner, 2 * inner);
+    let gate = &mut s.both[first * stride + inner..];
+    let gate = MatMut::strided(gate, length - first, inner, stride);
     tables.in_gate.apply(Target::Replace, normed, gate);
 }
 
