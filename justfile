@@ -105,6 +105,10 @@ bench-step *ARGS="nothing":
 test-pytorch:
     bash tests/pytorch/run
 
+# What the orchestrator costs: jobs that do nothing, beside xargs and Python's multiprocessing.
+bench-overhead:
+    cargo bench --package mambafleet-orchestrator --bench overhead --locked
+
 # A training step in mambafleet, PyTorch and JAX, one thread each, in turns; installs what it needs into
 # target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
 bench-peers *ARGS:
