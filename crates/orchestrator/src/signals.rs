@@ -13,7 +13,6 @@ pub(crate) enum Interrupt {
     /// A polite request to end, as from a service manager.
     Term,
     /// The terminal is gone. What runs may finish, however long it takes.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal"))]
     Hangup,
 }
 

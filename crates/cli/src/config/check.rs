@@ -82,7 +82,7 @@ pub(super) fn special(stack: &Stack, config: &Config, mistakes: &mut Mistakes) {
 fn no_such_group(stack: &Stack, config: &Config, name: &str) -> Option<ConfigError> {
     let (_, origin) = stack.written_for(name).into_values().next()?;
     let known = config.groups.keys().map(|group| format!("@{group}")).collect();
-    Some(ConfigError::NoSuch { origin, what: "group", name: name.to_owned(), known })
+    Some(ConfigError::NoSuch { origin, what: "group", name: name.into(), known })
 }
 
 /// Each mistake once, in the order of the places.

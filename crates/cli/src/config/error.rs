@@ -55,9 +55,9 @@ pub(crate) enum ConfigError {
         /// `profile` or `group`.
         what: &'static str,
         /// Its name.
-        name: String,
+        name: Box<str>,
         /// Those that there are.
-        known: Vec<String>,
+        known: Box<[String]>,
     },
     /// Profiles that inherit from each other.
     #[error("{origin}: profiles inherit in a circle: {}", chain.join(" -> "))]

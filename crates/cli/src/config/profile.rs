@@ -32,7 +32,12 @@ pub(super) fn layers(
         if parts.is_empty() {
             let known = names(files);
             let known = known.into_iter().map(str::to_owned).collect();
-            mistakes.push(ConfigError::NoSuch { origin, what: "profile", name, known });
+            mistakes.push(ConfigError::NoSuch {
+                origin,
+                what: "profile",
+                name: name.into(),
+                known,
+            });
             return Vec::new();
         }
         chain.push(name);
