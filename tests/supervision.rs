@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::support::processes::kill_child;
 use crate::support::{Running, Sandbox, finish};
 
 /// A call that has the backend which fails by the name of the symbol.
@@ -20,11 +21,6 @@ fn faulty(sandbox: &Sandbox, args: &str) -> Command {
 fn start(sandbox: &Sandbox, args: &str) -> Running {
     let mut command = faulty(sandbox, args);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap().into()
-}
-
-fn signal(child: &Running, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
 }
 
 /// Processes whose working directory is the sandbox.
@@ -152,7 +148,7 @@ fn an_interrupted_run_is_resumed_where_it_was() {
                  --set run.grace=200ms";
     let mut child = start(&sandbox, train);
     sandbox.wait_for_event(|e| e["type"] == "attempt_started" && e["symbol"] == "SLEEPS");
-    signal(&child, Signal::INT);
+    kill_child(&child, Signal::INT);
     assert_eq!(child.code(), Some(130));
     assert_clean(&sandbox);
     // It goes on with the settings of the run, whatever the configuration says by now.
@@ -183,7 +179,7 @@ fn a_run_killed_at_any_moment_is_resumed_without_loss() {
         let mut child = sandbox.start(&train);
         // Another moment each time, from before the first worker to after the last commit.
         std::thread::sleep(Duration::from_millis(5 + (kill * 37) % 450));
-        signal(&child, Signal::KILL);
+        kill_child(&child, Signal::KILL);
         child.code();
         // A worker may still be in the middle of a commit.
         assert_gone(&sandbox);
@@ -263,7 +259,7 @@ fn a_second_run_of_the_same_symbols_is_refused_or_waits() {
     sandbox.run("train --symbols A").expect(0);
     let mut waiting = sandbox.start(&format!("{second} --wait"));
     std::thread::sleep(Duration::from_millis(300));
-    signal(&child, Signal::KILL);
+    kill_child(&child, Signal::KILL);
     child.code();
     assert_eq!(waiting.code(), Some(0));
 }
@@ -274,18 +270,18 @@ fn a_run_says_what_it_is_doing_when_asked_and_sleeps_when_told() {
     let args = "train --symbols SLEEPS --backend faulty --set run.timeout=2s";
     let mut child = start(&sandbox, args);
     sandbox.wait_for_event(|e| e["type"] == "attempt_started");
-    signal(&child, Signal::USR1);
+    kill_child(&child, Signal::USR1);
     let status = sandbox.wait_for_event(|e| e["type"] == "status");
     assert_eq!(status["running"][0]["symbol"], "SLEEPS");
     assert_eq!((&status["running"][0]["attempt"], &status["waiting"]), (&1.into(), &0.into()));
-    signal(&child, Signal::TSTP);
+    kill_child(&child, Signal::TSTP);
     sandbox.wait_for_event(|e| e["type"] == "suspended");
     // Longer than the attempt may take.
     std::thread::sleep(Duration::from_millis(2500));
     let worker = status["running"][0]["pid"].as_u64().unwrap();
     let state = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
     assert!(state.contains(") T "), "{state}");
-    signal(&child, Signal::CONT);
+    kill_child(&child, Signal::CONT);
     let resumed = sandbox.wait_for_event(|e| e["type"] == "resumed");
     assert!(resumed["seconds"].as_f64().unwrap() >= 2.4, "{resumed}");
     let events = sandbox.events();
@@ -303,7 +299,7 @@ fn a_hangup_lets_what_runs_finish_without_a_limit() {
                 --set train.patience=40";
     let mut child = start(&sandbox, args);
     sandbox.wait_for_event(|e| e["type"] == "progress");
-    signal(&child, Signal::HUP);
+    kill_child(&child, Signal::HUP);
     assert_eq!(child.code(), Some(129));
     let summary = sandbox.events().last().unwrap()["summary"].clone();
     assert_eq!(outcomes(&summary, "trained"), ["A"]);

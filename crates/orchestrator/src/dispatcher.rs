@@ -11,11 +11,12 @@ use mambafleet_protocol::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::plan::expected;
 pub use crate::process::WorkerCommand;
 use crate::process::{Death, FromWorker, Process, Tagged};
-use crate::scheduler::{Action, Input, Rules, Scheduler, Settled};
+use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
-use crate::watch::Running;
+use crate::watch::{Running, in_words};
 use crate::{
     RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
     SymbolSummary, memory,
@@ -93,7 +94,7 @@ pub(crate) struct Worker {
     /// It was asked to end, so its end is no news.
     leaving: bool,
     /// Why it is being killed, if the dispatcher does so.
-    verdict: Option<(FailureKind, String)>,
+    pub(crate) verdict: Option<(FailureKind, String)>,
 }
 
 pub(crate) struct Dispatcher<'a> {
@@ -137,7 +138,7 @@ impl<'a> Dispatcher<'a> {
             command,
             record,
             reporter,
-            scheduler: Scheduler::new(plan.jobs.len(), workers, rules(plan)),
+            scheduler: Scheduler::new(plan.jobs.len(), workers, plan.rules()),
             started: Instant::now(),
             workers: BTreeMap::new(),
             next_worker: 1,
@@ -222,7 +223,9 @@ impl<'a> Dispatcher<'a> {
         let retry = self.scheduler.next_wake().map(|at| self.started + at);
         let overdue = self.workers.values().filter_map(|w| w.deadline).map(|(at, _)| at).min();
         let limits = &self.plan.policy.limits;
-        let watched = self.workers.values().filter_map(|w| w.running.as_ref()?.due(limits)).min();
+        // One that is being killed is waited for, not looked at again.
+        let watched = self.workers.values().filter(|worker| worker.verdict.is_none());
+        let watched = watched.filter_map(|worker| worker.running.as_ref()?.due(limits)).min();
         let sample = limits.memory.filter(|_| self.scheduler.running() > 0);
         let sample = sample.map(|_| self.next_sample);
         [retry, overdue, watched, sample, self.kill_at].into_iter().flatten().min()
@@ -481,38 +484,6 @@ impl<'a> Dispatcher<'a> {
                 hint: None,
             },
         }
-    }
-}
-
-/// What the scheduler has to know of a plan.
-fn rules(plan: &RunPlan) -> Rules {
-    let policy = &plan.policy;
-    Rules {
-        retry: policy.retry.clone(),
-        seed: rand::random(),
-        jobs_per_worker: policy.limits.jobs_per_worker,
-        deadline: plan.time_left(),
-        expected: plan.jobs.iter().map(expected).collect(),
-        max_failures: policy.max_failures,
-    }
-}
-
-/// What a job will take, if that is known.
-pub(crate) fn expected(job: &JobSpec) -> Option<Duration> {
-    Duration::try_from_secs_f64(job.expected_seconds?).ok()
-}
-
-/// What an event says of an attempt; nothing if it is only a sign of life.
-fn in_words(event: &WorkerEvent) -> Option<String> {
-    match event {
-        WorkerEvent::Loaded(_) => Some("data ready".to_owned()),
-        WorkerEvent::Progress(report) => {
-            Some(format!("epoch {} of {}", report.epoch, report.epochs))
-        }
-        WorkerEvent::Hello { .. }
-        | WorkerEvent::Started { .. }
-        | WorkerEvent::Alive { .. }
-        | WorkerEvent::Finished { .. } => None,
     }
 }
 

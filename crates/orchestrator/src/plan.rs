@@ -9,6 +9,7 @@ use mambafleet_protocol::{FailureKind, InvalidRunId, JobSpec, RunId};
 use serde::{Deserialize, Serialize};
 
 use crate::RUN_SCHEMA;
+use crate::scheduler::Rules;
 
 /// What a run is going to do, fully resolved. It is written to `plan.json` before anything
 /// starts.
@@ -101,11 +102,25 @@ impl RunPlan {
         Self { schema, run, created_at, program, store, resumes, policy, jobs }
     }
 
-    /// Time from now to the deadline; zero if that has passed.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        let left = self.policy.deadline?.duration_since(Timestamp::now());
-        Some(Duration::try_from(left).unwrap_or_default())
+    /// What the scheduler has to know, at the beginning of the run.
+    pub(crate) fn rules(&self) -> Rules {
+        let policy = &self.policy;
+        let left = policy.deadline.map(|deadline| deadline.duration_since(Timestamp::now()));
+        Rules {
+            retry: policy.retry.clone(),
+            seed: rand::random(),
+            jobs_per_worker: policy.limits.jobs_per_worker,
+            // Zero if it has passed.
+            deadline: left.map(|left| Duration::try_from(left).unwrap_or_default()),
+            expected: self.jobs.iter().map(expected).collect(),
+            max_failures: policy.max_failures,
+        }
     }
+}
+
+/// What a job will take, if that is known.
+pub(crate) fn expected(job: &JobSpec) -> Option<Duration> {
+    Duration::try_from_secs_f64(job.expected_seconds?).ok()
 }
 
 /// A new run identifier: the UTC time to the millisecond and 16 random bits.

@@ -61,8 +61,8 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RecordError>
 impl RunRecord {
     /// Where the record of a run lies.
     #[must_use]
-    pub fn dir_of(runs: &Path, plan: &RunPlan) -> PathBuf {
-        runs.join(plan.run.as_str())
+    pub fn dir_of(runs: &Path, run: &RunId) -> PathBuf {
+        runs.join(run.as_str())
     }
 
     /// Makes the directory below `runs` and writes the plan.
@@ -70,7 +70,7 @@ impl RunRecord {
     /// # Errors
     /// [`RecordError`] when a directory or file cannot be written.
     pub fn create(runs: &Path, plan: &RunPlan) -> Result<Self, RecordError> {
-        let dir = Self::dir_of(runs, plan);
+        let dir = Self::dir_of(runs, &plan.run);
         create_dir_durable(&dir.join("logs"))?;
         atomic_write_json(&dir.join("plan.json"), plan)?;
         let events = append_file(&dir.join("events.jsonl"))?;
@@ -82,7 +82,7 @@ impl RunRecord {
     /// # Errors
     /// [`RecordError`] when the plan is there and cannot be read.
     pub fn plan(runs: &Path, run: &RunId) -> Result<Option<RunPlan>, RecordError> {
-        read_json(&runs.join(run.as_str()).join("plan.json"))
+        read_json(&Self::dir_of(runs, run).join("plan.json"))
     }
 
     /// The newest run that did not end well: it has no summary, or one with a symbol that has no
@@ -102,11 +102,11 @@ impl RunRecord {
         // They begin with the time.
         ids.sort_unstable();
         for run in ids.into_iter().rev() {
-            if !runs.join(run.as_str()).join("plan.json").is_file() {
+            let dir = Self::dir_of(runs, &run);
+            if !dir.join("plan.json").is_file() {
                 continue;
             }
-            let summary: Option<RunSummary> =
-                read_json(&runs.join(run.as_str()).join("summary.json"))?;
+            let summary: Option<RunSummary> = read_json(&dir.join("summary.json"))?;
             if !summary.is_some_and(|summary| summary.all_good()) {
                 return Ok(Some(run));
             }

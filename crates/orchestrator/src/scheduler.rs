@@ -327,9 +327,7 @@ impl Scheduler {
         actions.push(Action::Settle { job, attempts: self.attempts[job], end });
         if self.rules.max_failures.is_some_and(|limit| self.failed >= limit) {
             for job in self.take_waiting() {
-                let end = Settled::Skipped { reason: SkipReason::TooManyFailures };
-                self.unsettled -= 1;
-                actions.push(Action::Settle { job, attempts: self.attempts[job], end });
+                self.settle(job, Settled::Skipped { reason: SkipReason::TooManyFailures }, actions);
             }
         }
     }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use mambafleet_protocol::{FailureKind, SkipReason};
 
-use crate::dispatcher::{Dispatcher, Worker, expected};
+use crate::dispatcher::{Dispatcher, Worker};
 use crate::event::RunningNow;
+use crate::plan::expected;
 use crate::{RunEvent, memory};
 
 /// How often the workers' memory is looked at, when it is limited.
@@ -18,7 +19,8 @@ impl Dispatcher<'_> {
         let limits = self.plan.policy.limits;
         let mut faults = Vec::new();
         let mut slow = Vec::new();
-        for (id, worker) in &mut self.workers {
+        let sound = self.workers.iter_mut().filter(|(_, worker)| worker.verdict.is_none());
+        for (id, worker) in sound {
             let Some(running) = &mut worker.running else { continue };
             if let Some((kind, cause)) = running.fault(now, &limits) {
                 faults.push((*id, kind, cause));
@@ -64,17 +66,16 @@ impl Dispatcher<'_> {
         let memory = self.memory();
         let describe = |(id, worker): (&u64, &Worker)| {
             let running = worker.running.as_ref()?;
-            let about = RunningNow {
+            Some(RunningNow {
                 symbol: self.plan.jobs[running.job].symbol.clone(),
-                attempt: 0,
+                attempt: running.attempt,
                 worker: *id,
                 pid: worker.process.pid,
-                seconds: 0.0,
-                silent_seconds: 0.0,
-                last: String::new(),
+                seconds: now.saturating_duration_since(running.started).as_secs_f64(),
+                silent_seconds: now.saturating_duration_since(running.heard).as_secs_f64(),
+                last: running.last.clone(),
                 memory: memory.iter().find(|(of, _)| of == id).map(|(_, bytes)| *bytes),
-            };
-            Some(running.describe(now, about))
+            })
         };
         let running = self.workers.iter().filter_map(describe).collect();
         let waiting = self.scheduler.waiting();

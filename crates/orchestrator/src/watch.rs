@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use mambafleet_protocol::FailureKind;
+use mambafleet_protocol::{FailureKind, WorkerEvent};
 
 use crate::Limits;
-use crate::event::RunningNow;
 
 /// An attempt is called slow when it has taken this many times what its symbol took before.
-const SLOW: f64 = 3.0;
+const SLOW: u32 = 3;
 
 /// Nothing that is done within this time is slow.
 const NEVER_SLOW: Duration = Duration::from_secs(10);
@@ -24,11 +23,11 @@ pub(crate) struct Running {
     pub(crate) job: usize,
     /// Which attempt it is, from 1.
     pub(crate) attempt: u32,
-    started: Instant,
+    pub(crate) started: Instant,
     /// When something was last heard of it.
-    heard: Instant,
+    pub(crate) heard: Instant,
     /// What was last heard of it, in words.
-    last: String,
+    pub(crate) last: String,
     stray: u32,
     /// When it is slow; none when that is not known, or has been said.
     slow_at: Option<Instant>,
@@ -37,9 +36,8 @@ pub(crate) struct Running {
 impl Running {
     /// An attempt that begins now, on a symbol that took `expected` before.
     pub(crate) fn new(job: usize, attempt: u32, now: Instant, expected: Option<Duration>) -> Self {
-        let slow_at = expected.and_then(|expected| {
-            now.checked_add(expected.checked_mul(SLOW as u32)?.max(NEVER_SLOW))
-        });
+        let slow_at = expected
+            .and_then(|expected| now.checked_add(expected.checked_mul(SLOW)?.max(NEVER_SLOW)));
         let last = "started".to_owned();
         Self { job, attempt, started: now, heard: now, last, stray: 0, slow_at }
     }
@@ -91,22 +89,25 @@ impl Running {
         Some(now.saturating_duration_since(self.started))
     }
 
-    /// What a person who asks is told of it.
-    pub(crate) fn describe(&self, now: Instant, about: RunningNow) -> RunningNow {
-        RunningNow {
-            attempt: self.attempt,
-            seconds: now.saturating_duration_since(self.started).as_secs_f64(),
-            silent_seconds: now.saturating_duration_since(self.heard).as_secs_f64(),
-            last: self.last.clone(),
-            ..about
-        }
-    }
-
     /// Leaves a pause out of all its times.
     pub(crate) fn shift(&mut self, pause: Duration) {
         self.started += pause;
         self.heard += pause;
         self.slow_at = self.slow_at.map(|at| at + pause);
+    }
+}
+
+/// What an event says of an attempt; nothing if it is only a sign of life.
+pub(crate) fn in_words(event: &WorkerEvent) -> Option<String> {
+    match event {
+        WorkerEvent::Loaded(_) => Some("data ready".to_owned()),
+        WorkerEvent::Progress(report) => {
+            Some(format!("epoch {} of {}", report.epoch, report.epochs))
+        }
+        WorkerEvent::Hello { .. }
+        | WorkerEvent::Started { .. }
+        | WorkerEvent::Alive { .. }
+        | WorkerEvent::Finished { .. } => None,
     }
 }
 

@@ -94,8 +94,17 @@ fn train_and_commit(
         learning_rate: job.train.learning_rate * job.learning_rate_scale,
         ..job.train.clone()
     };
-    let model = Model { config: &config, settings: &settings, optimizer: &optimizer };
-    let fitted = train(job, backend, &model, &data, emitter, clock)?;
+    let told = Job {
+        symbol: &job.symbol,
+        run: &job.run,
+        attempt: job.attempt,
+        task: &job.task,
+        config: &config,
+        train: &settings,
+        optimizer: &optimizer,
+        threads: job.threads,
+    };
+    let fitted = train(&told, backend, &data, Reporting::new(job, emitter), clock)?;
     let metadata = Metadata {
         schema: METADATA_SCHEMA,
         symbol: job.symbol.clone(),
@@ -167,39 +176,20 @@ struct Fitted {
     metrics: Metrics,
 }
 
-/// What is to be trained, and how.
-struct Model<'a> {
-    config: &'a ModelConfig,
-    settings: &'a TrainSpec,
-    optimizer: &'a OptimizerConfig,
-}
-
 fn train(
-    job: &JobSpec,
+    job: &Job<'_>,
     backend: &dyn Backend,
-    model: &Model<'_>,
     data: &Dataset,
-    emitter: &Emitter,
+    mut observer: Reporting<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, AttemptError> {
-    let told = Job {
-        symbol: &job.symbol,
-        run: &job.run,
-        attempt: job.attempt,
-        task: &job.task,
-        config: model.config,
-        train: model.settings,
-        optimizer: model.optimizer,
-        threads: job.threads,
-    };
     let part = |anchors| Part { data, anchors };
-    let mut observer = Reporting::new(job, emitter);
     let mut trained =
-        backend.fit(&told, &part(data.train()), &part(data.validation()), &mut observer)?;
+        backend.fit(job, &part(data.train()), &part(data.validation()), &mut observer)?;
     clock.end(|times| &mut times.train);
     clock.times.train = clock.times.train - trained.validation;
     clock.times.validate += trained.validation;
-    let metrics = evaluate(&mut trained, &job.task, model.config, data)?;
+    let metrics = evaluate(&mut trained, job.task, job.config, data)?;
     clock.end(|times| &mut times.evaluate);
     Ok(Fitted { tensors: trained.model.tensors()?, metrics })
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     let summary =
         mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;
     if !output.is_json() {
-        let record = RunRecord::dir_of(&store.runs_dir(), &plan);
+        let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
         let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
@@ -180,8 +180,9 @@ fn exit(summary: &RunSummary) -> Exit {
 
 /// Whether symbols were left out because of the deadline.
 fn late(summary: &RunSummary) -> bool {
-    let deadline = SkipReason::Deadline;
-    let late = |outcome: &Outcome| matches!(outcome, Outcome::Skipped { reason, .. } if *reason == deadline);
+    let late = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Skipped { reason: SkipReason::Deadline, .. })
+    };
     summary.symbols.iter().any(|symbol| late(&symbol.outcome))
 }
 
