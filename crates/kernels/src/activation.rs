@@ -5,7 +5,7 @@
 //! need neither exponentials nor divisions.
 
 use crate::gemm::{MatMut, MatRef};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, each};
 use crate::{Isa, Real};
 
 /// The logistic function `1 / (1 + e^-x)`.
@@ -56,11 +56,11 @@ impl<T: Real> Kernel<T> for SoftplusForward<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd<Element = T>>(self, s: S) {
-        for (x, y) in self.x.chunks_mut(S::LANES).zip(self.y.chunks_mut(S::LANES)) {
-            let (value, slope) = softplus_with_slope(s, s.load_part(x));
-            s.store_part(slope, x);
-            s.store_part(value, y);
-        }
+        let Self { x, y } = self;
+        each!(s, [], [x, y], {
+            let (value, slope) = softplus_with_slope(s, x);
+            [slope, value]
+        });
     }
 }
 
@@ -88,12 +88,11 @@ impl<T: Real> Kernel<T> for SoftplusBackward<'_, T> {
         let columns = self.dbias.len();
         let rows = self.slope.chunks_exact(columns).zip(self.grad.chunks_exact_mut(columns));
         for (slope, grad) in rows {
-            let parts = slope.chunks(S::LANES).zip(grad.chunks_mut(S::LANES));
-            for ((slope, grad), dbias) in parts.zip(self.dbias.chunks_mut(S::LANES)) {
-                let product = s.mul(s.load_part(grad), s.load_part(slope));
-                s.store_part(product, grad);
-                s.store_part(s.add(s.load_part(dbias), product), dbias);
-            }
+            let dbias = &mut *self.dbias;
+            each!(s, [slope], [grad, dbias], {
+                let product = s.mul(grad, slope);
+                [product, s.add(dbias, product)]
+            });
         }
     }
 }
@@ -130,14 +129,11 @@ impl<T: Real> Kernel<T> for GateForward<'_, T> {
         let columns = self.z.cols();
         let rows = self.y.chunks_exact(columns).zip(self.logistic.chunks_exact_mut(columns));
         for (row, ((y, kept), out)) in rows.zip(self.out.chunks_exact_mut(columns)).enumerate() {
-            let parts = y.chunks(S::LANES).zip(self.z.row(row).chunks(S::LANES));
-            let targets = kept.chunks_mut(S::LANES).zip(out.chunks_mut(S::LANES));
-            for ((y, z), (kept, out)) in parts.zip(targets) {
-                let z = s.load_part(z);
+            let z = self.z.row(row);
+            each!(s, [y, z], [kept, out], {
                 let share = logistic(s, z);
-                s.store_part(share, kept);
-                s.store_part(s.mul(s.mul(s.load_part(y), z), share), out);
-            }
+                [share, s.mul(s.mul(y, z), share)]
+            });
         }
     }
 }
@@ -176,16 +172,11 @@ impl<T: Real> Kernel<T> for GateBackward<'_, T> {
         let columns = self.z.cols();
         let rows = self.y.chunks_exact(columns).zip(self.logistic.chunks_exact(columns));
         for (row, ((y, share), grad)) in rows.zip(self.grad.chunks_exact_mut(columns)).enumerate() {
-            let parts = y.chunks(S::LANES).zip(self.z.row(row).chunks(S::LANES));
-            let targets = grad.chunks_mut(S::LANES).zip(self.dz.row_mut(row).chunks_mut(S::LANES));
-            let parts = parts.zip(share.chunks(S::LANES)).zip(targets);
-            for (((y, z), share), (grad, dz)) in parts {
-                let (z, share, dout) = (s.load_part(z), s.load_part(share), s.load_part(grad));
+            let (z, dz) = (self.z.row(row), self.dz.row_mut(row));
+            each!(s, [y, z, share], [grad, dz], {
                 let silu = s.mul(z, share);
-                s.store_part(s.mul(dout, silu), grad);
-                let slope = silu_slope(s, silu, share);
-                s.store_part(s.mul(s.mul(dout, s.load_part(y)), slope), dz);
-            }
+                [s.mul(grad, silu), s.mul(s.mul(grad, y), silu_slope(s, silu, share))]
+            });
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::activation::{logistic, silu_slope};
 use crate::gemm::{MatMut, MatRef};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, each};
 use crate::{Isa, Real};
 
 /// The input and the weights.
@@ -70,31 +70,40 @@ impl<T: Real> Kernel<T> for Forward<'_, T> {
         let rows = self.u.chunks_exact_mut(channels).zip(self.logistic.chunks_exact_mut(channels));
         for (t, (u, kept)) in rows.enumerate() {
             u.copy_from_slice(bias);
-            for back in 0..taps.min(t + 1) {
-                add_product(s, u, &weight[(taps - 1 - back) * channels..], x.row(t - back));
-            }
-            for (u, kept) in u.chunks_mut(S::LANES).zip(kept.chunks_mut(S::LANES)) {
-                let sum = s.load_part(u);
-                let share = logistic(s, sum);
-                s.store_part(share, kept);
-                s.store_part(s.mul(sum, share), u);
-            }
+            add_products(s, u, taps.min(t + 1), |back| {
+                [&weight[(taps - 1 - back) * channels..], x.row(t - back)]
+            });
+            each!(s, [], [u, kept], {
+                let share = logistic(s, u);
+                [s.mul(u, share), share]
+            });
         }
     }
 }
 
-/// `sum += a * b`, element by element, for the length of `sum`.
+/// Adds to `sum` the products of `terms` rows, element by element, for the length of `sum`; `row`
+/// finds the two factors of each.
 #[inline(always)]
-fn add_product<S: Simd>(s: S, sum: &mut [S::Element], a: &[S::Element], b: &[S::Element]) {
-    let (a, b) = (&a[..sum.len()], &b[..sum.len()]);
-    let mut sums = sum.chunks_exact_mut(S::LANES);
-    let (mut firsts, mut seconds) = (a.chunks_exact(S::LANES), b.chunks_exact(S::LANES));
-    for ((sum, a), b) in sums.by_ref().zip(firsts.by_ref()).zip(seconds.by_ref()) {
-        s.store(s.mul_add(s.load(a), s.load(b), s.load(sum)), sum);
+fn add_products<'a, S: Simd>(
+    s: S,
+    sum: &mut [S::Element],
+    terms: usize,
+    row: impl Fn(usize) -> [&'a [S::Element]; 2],
+) where
+    S::Element: 'a,
+{
+    // Four at a time, so that the sums are fetched and put away less often.
+    for first in (0..terms / 4 * 4).step_by(4) {
+        let ([a, b], [c, d]) = (row(first), row(first + 1));
+        let ([e, f], [g, h]) = (row(first + 2), row(first + 3));
+        each!(s, [a, b, c, d, e, f, g, h], [sum], {
+            let sum = s.mul_add(c, d, s.mul_add(a, b, sum));
+            [s.mul_add(g, h, s.mul_add(e, f, sum))]
+        });
     }
-    let (sum, a, b) = (sums.into_remainder(), firsts.remainder(), seconds.remainder());
-    if !sum.is_empty() {
-        s.store_part(s.mul_add(s.load_part(a), s.load_part(b), s.load_part(sum)), sum);
+    for term in terms / 4 * 4..terms {
+        let [a, b] = row(term);
+        each!(s, [a, b], [sum], [s.mul_add(a, b, sum)]);
     }
 }
 
@@ -134,38 +143,26 @@ impl<T: Real> Kernel<T> for Backward<'_, T> {
         let channels = self.inputs.bias.len();
         let rows = self.u.chunks_exact(channels).zip(self.logistic.chunks_exact(channels));
         for ((u, share), du) in rows.zip(self.du.chunks_exact_mut(channels)) {
-            let parts = u.chunks(S::LANES).zip(share.chunks(S::LANES));
-            let targets = du.chunks_mut(S::LANES).zip(self.grads.bias.chunks_mut(S::LANES));
-            for ((u, share), (du, dbias)) in parts.zip(targets) {
-                let slope = silu_slope(s, s.load_part(u), s.load_part(share));
-                let grad = s.mul(s.load_part(du), slope);
-                s.store_part(grad, du);
-                s.store_part(s.add(s.load_part(dbias), grad), dbias);
-            }
+            let dbias = &mut *self.grads.bias;
+            each!(s, [u, share], [du, dbias], {
+                let grad = s.mul(du, silu_slope(s, u, share));
+                [grad, s.add(dbias, grad)]
+            });
         }
-        for t in 0..self.inputs.x.rows() {
-            self.step(s, t);
+        let Inputs { x, weight, .. } = self.inputs;
+        let (length, taps) = (x.rows(), weight.len() / channels);
+        let du = &*self.du;
+        for t in 0..length {
+            let dx = self.grads.x.row_mut(t);
+            dx.fill(T::ZERO);
+            add_products(s, dx, taps.min(length - t), |ahead| {
+                [&weight[(taps - 1 - ahead) * channels..], &du[(t + ahead) * channels..]]
+            });
         }
-    }
-}
-
-impl<T: Real> Backward<'_, T> {
-    /// The gradients of `x` at step `t`, and of the weights through the output there.
-    #[inline(always)]
-    fn step<S: Simd<Element = T>>(&mut self, s: S, t: usize) {
-        let Inputs { x, weight, bias } = self.inputs;
-        let (channels, length) = (bias.len(), x.rows());
-        let taps = weight.len() / channels;
-        let dx = self.grads.x.row_mut(t);
-        dx.fill(T::ZERO);
-        for ahead in 0..taps.min(length - t) {
-            let grad = &self.du[(t + ahead) * channels..];
-            add_product(s, dx, &weight[(taps - 1 - ahead) * channels..], grad);
-        }
-        let grad = &self.du[t * channels..];
-        for back in 0..taps.min(t + 1) {
-            let at = (taps - 1 - back) * channels;
-            add_product(s, &mut self.grads.weight[at..at + channels], grad, x.row(t - back));
+        for (back, dweight) in self.grads.weight.chunks_exact_mut(channels).rev().enumerate() {
+            add_products(s, dweight, length.saturating_sub(back), |t| {
+                [&du[(t + back) * channels..], x.row(t)]
+            });
         }
     }
 }

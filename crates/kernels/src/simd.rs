@@ -169,6 +169,43 @@ pub unsafe trait Simd: Copy {
     }
 }
 
+/// Element-wise work on slices of one length: `[inputs], [targets], [new content of each target]`.
+/// In the last, the names of the slices stand for a vector of each. A macro, because a closure may
+/// end up as a function of its own, compiled without the instructions.
+macro_rules! each {
+    ($s:expr, [$($input:ident),*], [$($target:ident),+], $values:expr) => {{
+        let (s, lanes) = ($s, S::LANES);
+        let len = [$($target.len()),+][0];
+        $(let $input = &$input[..len];)*
+        $(let $target = &mut $target[..len];)+
+        let mut at = 0;
+        while at + lanes <= len {
+            let values = {
+                $(let $input = s.load(&$input[at..at + lanes]);)*
+                $(let $target = s.load(&$target[at..at + lanes]);)+
+                $(let _ = $target;)+
+                $values
+            };
+            for (value, target) in values.into_iter().zip([$(&mut *$target),+]) {
+                s.store(value, &mut target[at..at + lanes]);
+            }
+            at += lanes;
+        }
+        if at < len {
+            let values = {
+                $(let $input = s.load_part(&$input[at..]);)*
+                $(let $target = s.load_part(&$target[at..]);)+
+                $(let _ = $target;)+
+                $values
+            };
+            for (value, target) in values.into_iter().zip([$(&mut *$target),+]) {
+                s.store_part(value, &mut target[at..]);
+            }
+        }
+    }};
+}
+pub(crate) use each;
+
 /// Two vectors side by side: what the scan and matrix products take at once, so that what all
 /// columns share is fetched half as often.
 pub(crate) type Pair<S> = [<S as Simd>::Vector; 2];

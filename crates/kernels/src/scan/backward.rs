@@ -29,7 +29,7 @@ pub struct Scratch<T> {
     /// States before and after each step of a tile's chunk: (CHUNK + 1, states).
     states: Buffer<T>,
     /// Decay factors of each step of a tile's chunk: (CHUNK, states).
-    decays: Buffer<T>,
+    pub(super) decays: Buffer<T>,
     /// Gradients of B and of C before they are summed over the lanes: (CHUNK, states), in the
     /// lanes of a single vector.
     pub(super) b: Buffer<T>,
@@ -196,6 +196,10 @@ impl<T: Real> Backward<'_, '_, T> {
         }
         let mut shared =
             Shared::new(tile, states, self.rates, self.grads.rates, &mut self.scratch.adjoint);
+        // The adjoint decays into denormal numbers, which are slow. Once in a while is enough.
+        for adjoint in shared.adjoint.iter_mut() {
+            *adjoint = both(|k| s.flushed(adjoint[k]));
+        }
         let d = tile.load(self.inputs.d, 0);
         let d_grad = &mut s.pairs_mut(&mut self.scratch.d)[index];
         for (at, t) in steps.enumerate().rev() {
@@ -282,7 +286,7 @@ impl<S: Simd> Shared<'_, S> {
                 c_sum = s.mul_add(step.dy[k], next[k], c_sum);
                 b_sum = s.mul_add(g, step.drive[k], b_sum);
                 d_drive[k] = s.mul_add(g, b, d_drive[k]);
-                let carried = s.flushed(s.mul(g, decay[k]));
+                let carried = s.mul(g, decay[k]);
                 adjoint[k] = carried;
                 let through = s.mul(carried, past[k]);
                 d_dt[k] = s.mul_add(through, rate[k], d_dt[k]);

@@ -193,7 +193,7 @@ impl<T: Real> Backward<'_, '_, T> {
             tile.store(both(|k| s.mul_add(dy[k], u[k], d_grad[k])), self.grads.d, 0);
             for n in 0..states {
                 let h = state[index * states + n];
-                adjoint[index * states + n] = both(|k| s.mul(s.splat(c[n]), dy[k]));
+                adjoint[index * states + n] = both(|k| s.flushed(s.mul(s.splat(c[n]), dy[k])));
                 dc[n] += s.total(s.mul_add(dy[0], h[0], s.mul(dy[1], h[1])));
             }
         }
@@ -209,6 +209,7 @@ impl<T: Real> Backward<'_, '_, T> {
             Shared::new(tile, states, self.rates, self.grads.rates, &mut self.scratch.adjoint);
         let rest = &mut s.pairs_mut(&mut self.scratch.rest)[index];
         let through = s.pairs_mut(&mut self.scratch.through);
+        let decays = &mut s.pairs_mut(&mut self.scratch.decays)[..states];
         let ln_2 = s.splat(T::of(std::f64::consts::LN_2));
         for (at, t) in steps.enumerate().rev() {
             let Step { u, dt, drive } = tile.step(self.inputs, t);
@@ -216,9 +217,9 @@ impl<T: Real> Backward<'_, '_, T> {
             let lanes = at * states * S::LANES..(at + 1) * states * S::LANES;
             let b_grads = &mut self.scratch.b[lanes];
             let (d_drive, d_rest) = if self.rates.bounded(s, index, *rest) {
-                shared.back_from_end::<true>(*rest, drive, b, b_grads)
+                shared.back_from_end::<true>(*rest, drive, b, decays, b_grads)
             } else {
-                shared.back_from_end::<false>(*rest, drive, b, b_grads)
+                shared.back_from_end::<false>(*rest, drive, b, decays, b_grads)
             };
             through[t * tiles + index] = both(|k| s.mul(s.mul(d_rest[k], drive[k]), ln_2));
             let mut du = product(s, d_drive, dt);
@@ -235,26 +236,33 @@ impl<T: Real> Backward<'_, '_, T> {
 
 impl<S: Simd> Shared<'_, S> {
     /// The gradients at one step, from which the last is `rest` away: returns that of `dt * u`, and
-    /// that of `rest` over `dt * u` in units of ln 2.
+    /// that of `rest` over `dt * u` in units of ln 2. What each state decays by is computed
+    /// beforehand: constants of the one and sums of the other do not fit into the registers.
     #[inline(always)]
     fn back_from_end<const BOUNDED: bool>(
         &mut self,
         rest: Pair<S>,
         drive: Pair<S>,
         b: &[S::Element],
+        decays: &mut [Pair<S>],
         b_grads: &mut [S::Element],
     ) -> (Pair<S>, Pair<S>) {
         let s = self.s;
+        for (decay, rate) in decays.iter_mut().zip(self.rates) {
+            for k in 0..2 {
+                decay[k] = s.decay::<BOUNDED>(rest[k], rate[k]);
+            }
+        }
         let (mut d_drive, mut d_rest) = (both(|_| s.zero()), both(|_| s.zero()));
         let reach = product(s, drive, rest);
         let lanes = b_grads.chunks_exact_mut(S::LANES);
         let shared = self.adjoint.iter().zip(self.rates).zip(self.rates_grad.iter_mut());
-        for ((((adjoint, rate), rate_grad), b), lanes) in shared.zip(b).zip(lanes) {
+        let shared = shared.zip(decays.iter());
+        for (((((adjoint, rate), rate_grad), decay), b), lanes) in shared.zip(b).zip(lanes) {
             let b = s.splat(*b);
             let mut b_sum = s.load(lanes);
             for k in 0..2 {
-                let decay = s.decay::<BOUNDED>(rest[k], rate[k]);
-                let g = s.flushed(s.mul(adjoint[k], decay));
+                let g = s.mul(adjoint[k], decay[k]);
                 b_sum = s.mul_add(g, drive[k], b_sum);
                 let q = s.mul(g, b);
                 d_drive[k] = s.add(d_drive[k], q);
