@@ -59,6 +59,15 @@ pub fn append_file(path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Opens `path` for appending, or creates it: for logs, which a crash may take. Unlike
+/// [`append_file`], it waits for no disk.
+///
+/// # Errors
+/// [`StoreError::Io`] when the file cannot be opened.
+pub fn append_log(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new().append(true).create(true).open(path).at("open", path)
+}
+
 /// [`atomic_write`] over any file system.
 pub(crate) fn atomic_write_in(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let parent = parent_of(path);

@@ -121,7 +121,7 @@ mod windows;
 
 pub use collect::{Collected, Removed, Retention};
 pub use digest::{Digest, InvalidDigest};
-pub use durable::{append_file, atomic_write, atomic_write_json, create_dir_durable};
+pub use durable::{append_file, append_log, atomic_write, atomic_write_json, create_dir_durable};
 pub use error::{Fault, Problem, StoreError};
 pub use file_lock::{FileLock, LockError};
 pub use holder::Holder;

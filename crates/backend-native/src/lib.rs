@@ -50,7 +50,7 @@ impl Backend for NativeBackend {
     }
 
     fn version(&self) -> &'static str {
-        "native-3"
+        "native-4"
     }
 
     fn create(

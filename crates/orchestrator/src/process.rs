@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mambafleet_artifacts::append_file;
+use mambafleet_artifacts::append_log;
 use mambafleet_protocol::codec::{self, Line, MAX_LINE};
 use mambafleet_protocol::{WorkerEvent, WorkerRequest};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -74,7 +74,7 @@ impl Process {
         log: &Path,
         sink: UnboundedSender<Tagged>,
     ) -> std::io::Result<Self> {
-        let stderr = append_file(log).map_or_else(
+        let stderr = append_log(log).map_or_else(
             |error| {
                 tracing::warn!(log = %log.display(), %error, "a worker starts without its log");
                 Stdio::null()

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mambafleet_artifacts::{StoreError, append_file, atomic_write_json, create_dir_durable};
+use mambafleet_artifacts::{StoreError, append_file, append_log, atomic_write_json, create_dir_durable};
 use mambafleet_protocol::RunId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -138,7 +138,7 @@ impl RunRecord {
     /// error. A log that cannot be written is no reason to stop.
     pub fn note(log: &Path, text: &str) {
         let line = format!("{} {text}\n", Timestamp::now());
-        let written = append_file(log)
+        let written = append_log(log)
             .map_err(std::io::Error::other)
             .and_then(|mut file| file.write_all(line.as_bytes()));
         if let Err(error) = written {

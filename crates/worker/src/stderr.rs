@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use mambafleet_artifacts::append_file;
+use mambafleet_artifacts::append_log;
 
 /// Sends standard error to `log` from now on: tracing lines, panic messages and whatever native
 /// code prints last before it takes the process down; on Windows, tracing lines alone. If that
 /// fails, it stays where it was.
 pub(crate) fn redirect(log: &Path) {
-    match append_file(log) {
+    match append_log(log) {
         Ok(file) => replace(file, log),
         Err(error) => tracing::warn!(log = %log.display(), %error, "cannot open the log"),
     }
