@@ -345,7 +345,6 @@ impl<'a> Dispatcher<'a> {
         let Some((id, worker)) = self.in_slot(slot) else { return };
         worker.running = Some(running);
         let pid = worker.process.pid.unwrap_or_default();
-        RunRecord::note(&spec.log, &format!("attempt {attempt} on worker {id} (pid {pid})"));
         worker.process.send(WorkerRequest::Run { job: Box::new(spec) });
         self.emit(RunEvent::AttemptStarted { symbol, attempt, worker: id, pid });
     }
