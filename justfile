@@ -61,6 +61,10 @@ real DATA:
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
 
+# The reference page, from the program; a test compares them.
+reference:
+    page=$(cargo run --quiet --package mambafleet --locked -- reference) && echo "$page" > docs/reference.md
+
 # Kills ten thousand processes at random moments and looks for what was acknowledged; some minutes.
 # TMPDIR says where: in memory (/dev/shm) the processes get further before they die.
 torture KILLS="10000":

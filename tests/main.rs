@@ -14,6 +14,7 @@ mod command;
 mod configuration;
 mod contention;
 mod data;
+mod documents;
 mod faults;
 mod golden;
 mod layers;

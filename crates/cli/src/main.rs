@@ -12,6 +12,7 @@ mod output;
 mod plan;
 mod reporters;
 mod table;
+mod variables;
 
 use std::process::ExitCode;
 
