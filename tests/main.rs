@@ -25,4 +25,6 @@ mod stress;
 #[cfg(unix)]
 mod supervision;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod training;

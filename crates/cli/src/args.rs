@@ -93,7 +93,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train symbols and commit a generation of each
-    #[command(after_help = exit::help())]
+    #[command(after_help = train_help())]
     Train(TrainArgs),
     /// List the symbols of the store with their newest generations
     #[command(after_help = store::LS_HELP)]
@@ -351,6 +351,16 @@ pub(crate) enum BackendsCommand {
     #[command(after_help = backends::CONFORM_HELP)]
     Conform(ConformArgs),
 }
+
+/// What the help says about `train`.
+fn train_help() -> String {
+    format!("{WHILE_TRAINING}\n\n{}", exit::help())
+}
+
+const WHILE_TRAINING: &str = "\
+While it runs, the key t on the terminal, or SIGUSR1 (kill -USR1), says what is running, for how
+long, and what was last heard of it. On Windows there is neither. Ctrl-Z stops the workers and the
+clocks too. The first Ctrl-C lets what runs finish within run.grace, the second one kills it.";
 
 /// What the help says about commands that print what they know.
 const PRINTED_HELP: &str = "\
