@@ -11,6 +11,7 @@ use crate::args::{Cli, PROGRAM, usage};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::plan;
 use crate::reporters::count;
 
 #[derive(Serialize)]
@@ -40,9 +41,7 @@ pub(crate) fn run(dir: &Path, output: Output) -> Result<Exit, CliError> {
 
 /// The pages of a command and of all below it, each with the name of its file.
 fn collect(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<(), CliError> {
-    let man = Man::new(command.clone())
-        .source(concat!("mambafleet ", env!("CARGO_PKG_VERSION")))
-        .manual(PROGRAM);
+    let man = Man::new(command.clone()).source(plan::PROGRAM).manual(PROGRAM);
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
