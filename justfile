@@ -61,6 +61,15 @@ real DATA:
 crash-lab *ARGS:
     bash tests/crash-lab/run {{ ARGS }}
 
+# The reference page, from the program; a test compares them.
+reference:
+    page=$(cargo run --quiet --package mambafleet --locked -- reference) && echo "$page" > docs/reference.md
+
+# Kills the orchestrator with SIGKILL at random moments of a run; after each, --resume must complete it.
+kills KILLS="50":
+    MAMBAFLEET_TEST_KILLS={{ KILLS }} cargo test --package mambafleet --test end_to_end --locked \
+        -- --exact supervision::a_run_killed_at_any_moment_is_resumed_without_loss --nocapture
+
 # Kills ten thousand processes at random moments and looks for what was acknowledged; some minutes.
 # TMPDIR says where: in memory (/dev/shm) the processes get further before they die.
 torture KILLS="10000":

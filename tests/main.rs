@@ -14,6 +14,7 @@ mod command;
 mod configuration;
 mod contention;
 mod data;
+mod documents;
 mod faults;
 mod golden;
 mod layers;
@@ -24,4 +25,6 @@ mod stress;
 #[cfg(unix)]
 mod supervision;
 mod support;
+#[cfg(unix)]
+mod terminal;
 mod training;

@@ -174,6 +174,7 @@ fn a_run_killed_at_any_moment_is_resumed_without_loss() {
     let sandbox = Sandbox::new();
     let symbols = ["A", "B", "C", "D", "E", "F"];
     let kills = std::env::var("MAMBAFLEET_TEST_KILLS").map_or(8, |kills| kills.parse().unwrap());
+    let mut resumed = 0;
     for kill in 0..kills {
         let train = format!("train --symbols {} --parallel 3 --force", symbols.join(","));
         let mut child = sandbox.start(&train);
@@ -189,6 +190,7 @@ fn a_run_killed_at_any_moment_is_resumed_without_loss() {
             // It had not begun, or had ended.
             continue;
         }
+        resumed += 1;
         let ended = ended.expect(0);
         let (done, trained) =
             (outcomes(&ended.summary(), "up_to_date"), outcomes(&ended.summary(), "trained"));
@@ -202,6 +204,7 @@ fn a_run_killed_at_any_moment_is_resumed_without_loss() {
     }
     sandbox.run("verify --all").expect(0);
     assert_clean(&sandbox);
+    println!("killed {kills} times, {resumed} of them in the middle of a run, which was resumed");
 }
 
 /// The newest generation of each symbol.

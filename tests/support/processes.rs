@@ -22,12 +22,15 @@ pub(crate) fn workers(sandbox: &Sandbox) -> Vec<u64> {
     started.map(|event| event["pid"].as_u64().unwrap()).collect()
 }
 
+/// The state of a process, as the kernel abbreviates it.
+pub(crate) fn state(pid: u64) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// Whether a process runs: it exists and is no zombie.
 fn is_alive(pid: u64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| {
-        !rest.trim_start().is_empty() && !rest.trim_start().starts_with(['Z', 'X'])
-    })
+    state(pid).is_some_and(|state| !['Z', 'X'].contains(&state))
 }
 
 /// Fails unless all these processes are gone within two seconds.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mambafleet_backend::{Decay, ModelConfig, Objective, OptimizerConfig};
-use mambafleet_protocol::{ModelSpec, ScheduleSpec, SplitSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{ModelSpec, ScheduleSpec, TaskSpec, TrainSpec};
 use serde_json::{Value, json};
 
 use crate::message::{Job, Line, Request, decode, encode};
@@ -77,8 +77,7 @@ fn requests() -> Vec<Value> {
         lookback: 32,
         horizons: vec![1, 5],
         quantiles: levels.clone(),
-        volatility_halflife: 20.0,
-        split: SplitSpec { train: 0.7, validation: 0.15 },
+        ..TaskSpec::usual()
     };
     let objectives = [Objective::Pinball { horizons: 2, levels }, Objective::Mse { targets: 2 }];
     let schedules = [ScheduleSpec::Cosine, ScheduleSpec::OneCycle, ScheduleSpec::Constant];
@@ -88,19 +87,8 @@ fn requests() -> Vec<Value> {
         let model = ModelConfig { spec, n_features: 1, seq_len: 32, objective };
         for (schedule, decay) in schedules.iter().zip([Decay::Matrices, Decay::All].iter().cycle())
         {
-            let train = TrainSpec {
-                backend: "command".into(),
-                epochs: 10,
-                batch_size: 64,
-                accumulate: 1,
-                learning_rate: 3e-4,
-                schedule: *schedule,
-                weight_decay: 0.01,
-                grad_clip: 1.0,
-                warmup: 0.05,
-                patience: 3,
-                seed: u64::MAX,
-            };
+            let usual = TrainSpec::usual("command");
+            let train = TrainSpec { schedule: *schedule, seed: u64::MAX, ..usual };
             let optimizer = OptimizerConfig { decay: *decay, ..OptimizerConfig::from(&train) };
             let job = Job {
                 symbol: &"BRK.B".parse().unwrap(),

@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::config::{parse_duration, parse_size};
 use crate::exit;
@@ -16,11 +17,14 @@ mod store;
 pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
+/// The name of the program.
+pub(crate) const PROGRAM: &str = "mambafleet";
+
 /// Train one Mamba forecaster per symbol, in parallel worker processes, and commit each model
 /// whole or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "mambafleet", bin_name = "mambafleet", version)]
-#[command(after_help = exit::HELP, max_term_width = 100)]
+#[command(name = PROGRAM, bin_name = PROGRAM, version)]
+#[command(after_help = exit::help(), max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -32,6 +36,28 @@ impl Cli {
     pub(crate) fn format(&self) -> Format {
         self.common.format
     }
+
+    /// The command line as people are to know it: without what only the program itself calls.
+    pub(crate) fn visible() -> clap::Command {
+        let whole = Self::command();
+        let shown = whole.get_subcommands().filter(|command| !command.is_hide_set());
+        // A command cannot lose any of its subcommands, so this is made anew.
+        clap::Command::new(PROGRAM)
+            .bin_name(PROGRAM)
+            .version(env!("CARGO_PKG_VERSION"))
+            .about(whole.get_about().cloned().unwrap_or_default())
+            .after_help(whole.get_after_help().cloned().unwrap_or_default())
+            .args(whole.get_arguments().cloned())
+            .subcommands(shown.cloned().collect::<Vec<_>>())
+            .subcommand_required(true)
+            .disable_help_subcommand(true)
+    }
+}
+
+/// How a command is called, in a line.
+pub(crate) fn usage(command: &clap::Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    usage.trim_start_matches("Usage: ").to_owned()
 }
 
 /// What every command understands.
@@ -67,7 +93,7 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train symbols and commit a generation of each
-    #[command(after_help = exit::HELP)]
+    #[command(after_help = train_help())]
     Train(TrainArgs),
     /// List the symbols of the store with their newest generations
     #[command(after_help = store::LS_HELP)]
@@ -98,6 +124,7 @@ pub(crate) enum Command {
     #[command(after_help = store::LOCK_HELP)]
     Lock(LockArgs),
     /// Forecast from the newest bars with the newest generations
+    #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
@@ -110,6 +137,23 @@ pub(crate) enum Command {
     /// Work with price data
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write the man pages: one for the program, one for each command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// Directory to write to; made if it does not exist, and pages in it are replaced
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Print the reference page in Markdown, as in docs/reference.md
+    #[command(hide = true)]
+    Reference,
     /// Be a worker process: jobs on standard input, events on standard output
     #[command(hide = true)]
     Worker,
@@ -298,6 +342,7 @@ pub(crate) struct BackendsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackendsCommand {
     /// List the backends, each with its version; what `backends` alone does too
+    #[command(after_help = PRINTED_HELP)]
     List,
     /// Compare a backend with what a reference implementation has computed
     #[command(after_help = backends::CHECK_HELP)]
@@ -306,6 +351,65 @@ pub(crate) enum BackendsCommand {
     #[command(after_help = backends::CONFORM_HELP)]
     Conform(ConformArgs),
 }
+
+/// What the help says about `train`.
+fn train_help() -> String {
+    format!("{WHILE_TRAINING}\n\n{}", exit::help())
+}
+
+const WHILE_TRAINING: &str = "\
+While it runs, the key t on the terminal, or SIGUSR1 (kill -USR1), says what is running, for how
+long, and what was last heard of it. On Windows there is neither. Ctrl-Z stops the workers and the
+clocks too. The first Ctrl-C lets what runs finish within run.grace, the second one kills it.";
+
+/// What the help says about commands that print what they know.
+const PRINTED_HELP: &str = "\
+Exit codes:
+    0  printed
+    2  wrong usage or configuration";
+
+/// What the help says about `data synth`.
+const SYNTH_HELP: &str = "\
+Exit codes:
+    0  written, or there already
+    1  the system refused to write
+    2  wrong usage or configuration; a file is there that is something else
+    4  nothing is selected";
+
+/// What the help says about `predict`.
+const PREDICT_HELP: &str = "\
+Exit codes:
+    0  forecast
+    2  wrong usage or configuration
+    3  some symbols could not be forecast, the others are
+    4  there is no store, or nothing is selected
+    6  a newest generation is damaged, also if an older one forecasts in its place";
+
+/// What the help says about `completions`.
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  $ mambafleet completions bash > ~/.local/share/bash-completion/completions/mambafleet
+  $ mambafleet completions zsh > ~/.zfunc/_mambafleet          # with ~/.zfunc in fpath
+  $ mambafleet completions fish > ~/.config/fish/completions/mambafleet.fish
+
+JSON (type \"completions\"): shell, script.
+
+Exit codes:
+    0  printed
+    2  wrong usage";
+
+/// What the help says about `man`.
+const MAN_HELP: &str = "\
+Examples:
+  $ mambafleet man ~/.local/share/man/man1
+  $ man mambafleet-train
+
+JSON (type \"written\"): files.
+
+Exit codes:
+    0  written
+    1  the system refused to write; each page is whole, the old one or the new one
+    2  wrong usage";
 
 /// What the help says about `config check`.
 const CHECK_HELP: &str = "\
@@ -325,6 +429,7 @@ Exit codes:
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print the configuration as it applies here
+    #[command(after_help = PRINTED_HELP)]
     Show {
         /// Say for each value which layer it came from
         #[arg(long)]
@@ -341,12 +446,14 @@ pub(crate) enum ConfigCommand {
         file: Option<PathBuf>,
     },
     /// Print a JSON schema of the configuration files
+    #[command(after_help = PRINTED_HELP)]
     Schema,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// Write the built-in generator's bars as CSV files
+    #[command(after_help = SYNTH_HELP)]
     Synth {
         /// Directory to write to; made if it does not exist
         #[arg(value_name = "DIR")]

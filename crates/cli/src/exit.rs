@@ -59,16 +59,25 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Every code that the program itself ends with, and what it means: what help, man pages and the
+/// reference page say.
+pub(crate) const MEANINGS: [(Exit, &str); 11] = [
+    (Exit::Success, "all symbols trained or up to date; the command did what it was asked"),
+    (Exit::Internal, "the system refused something, or an internal error"),
+    (Exit::Usage, "wrong usage or configuration"),
+    (Exit::SomeFailed, "some symbols failed, the others are committed"),
+    (Exit::NothingSelected, "nothing selected"),
+    (Exit::Busy, "busy: another process holds the lock, or another run has the same symbols"),
+    (Exit::Damaged, "the store is damaged"),
+    (Exit::Deadline, "the deadline came before all symbols were done, the others are committed"),
+    (Exit::Hangup, "the terminal went away (SIGHUP), what ran has finished and is committed"),
+    (Exit::Interrupted, "interrupted (SIGINT), everything finished so far is committed"),
+    (Exit::Terminated, "terminated (SIGTERM), everything finished so far is committed"),
+];
+
 /// The section of `--help` that documents the exit codes.
-pub(crate) const HELP: &str = "Exit codes:
-    0  all symbols trained or up to date; the command did what it was asked
-    1  the system refused something, or an internal error
-    2  wrong usage or configuration
-    3  some symbols failed, the others are committed
-    4  nothing selected
-    5  busy: another process holds the lock, or another run has the same symbols
-    6  the store is damaged
-    7  the deadline came before all symbols were done, the others are committed
-  129  the terminal went away (SIGHUP), what ran has finished and is committed
-  130  interrupted (SIGINT), everything finished so far is committed
-  143  terminated (SIGTERM), everything finished so far is committed";
+pub(crate) fn help() -> String {
+    let line = |(exit, meaning): &(Exit, &str)| format!("\n{:>5}  {meaning}", exit.code());
+    let lines: String = MEANINGS.iter().map(line).collect();
+    format!("Exit codes:{lines}")
+}

@@ -12,6 +12,9 @@ mod output;
 mod plan;
 mod reporters;
 mod table;
+#[cfg(unix)]
+mod terminal;
+mod variables;
 
 use std::process::ExitCode;
 

@@ -11,19 +11,17 @@
 )]
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mambafleet_artifacts::Store;
 use mambafleet_orchestrator::{
-    Limits, Reporter, RetryPolicy, RunEvent, RunPlan, RunPolicy, StampedEvent, WorkerCommand,
-    new_run_id,
+    Reporter, RunEvent, RunPlan, RunPolicy, StampedEvent, WorkerCommand, new_run_id,
 };
 use mambafleet_protocol::codec::{self, Line};
 use mambafleet_protocol::{
-    DataSource, JobResult, JobSpec, ModelSpec, PROTOCOL_VERSION, ScheduleSpec, SplitSpec,
-    StageTimes, Symbol, TaskSpec, TrainSpec, WorkerEvent, WorkerRequest, process_cpu_time,
+    JobResult, JobSpec, PROTOCOL_VERSION, StageTimes, Symbol, WorkerEvent, WorkerRequest,
+    process_cpu_time,
 };
 
 /// The argument that makes this program a worker.
@@ -107,15 +105,7 @@ impl Reporter for First {
 fn fleet(jobs: usize) -> ((Duration, Option<Duration>), f64) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open_or_create(dir.path().join("store")).unwrap();
-    let policy = RunPolicy {
-        parallel: PARALLEL,
-        retry: RetryPolicy::default(),
-        limits: Limits::default(),
-        grace: Duration::from_secs(1),
-        diverged_learning_rate: 0.5,
-        deadline: None,
-        max_failures: None,
-    };
+    let policy = RunPolicy::plain(PARALLEL);
     let run = new_run_id().unwrap();
     let mut plan = RunPlan::new(run, "bench".into(), store.root().to_owned(), policy, Vec::new());
     plan.jobs = (0..jobs).map(|number| job(&plan, number)).collect();
@@ -129,50 +119,8 @@ fn fleet(jobs: usize) -> ((Duration, Option<Duration>), f64) {
 }
 
 fn job(plan: &RunPlan, number: usize) -> JobSpec {
-    JobSpec {
-        run: plan.run.clone(),
-        symbol: Symbol::new(format!("S{number}")).unwrap(),
-        attempt: 1,
-        store: plan.store.clone(),
-        data: DataSource::Synthetic { bars: 400, seed: 1 },
-        task: TaskSpec {
-            features: vec!["log_return".into()],
-            lookback: 32,
-            horizons: vec![1, 5, 20],
-            quantiles: vec![0.05, 0.25, 0.5, 0.75, 0.95],
-            volatility_halflife: 20.0,
-            split: SplitSpec { train: 0.7, validation: 0.15 },
-        },
-        model: ModelSpec {
-            d_model: 32,
-            n_layers: 2,
-            d_state: 16,
-            d_conv: 4,
-            expand: 2,
-            dt_rank: 2,
-        },
-        train: TrainSpec {
-            backend: "none".into(),
-            epochs: 10,
-            batch_size: 64,
-            accumulate: 1,
-            learning_rate: 3e-4,
-            schedule: ScheduleSpec::Cosine,
-            weight_decay: 0.01,
-            grad_clip: 1.0,
-            warmup: 0.05,
-            patience: 3,
-            seed: 1,
-        },
-        program: None,
-        threads: 1,
-        force: false,
-        resumes: Vec::new(),
-        learning_rate_scale: 1.0,
-        expected_seconds: None,
-        lock_timeout_ms: None,
-        log: PathBuf::new(),
-    }
+    let symbol = Symbol::new(format!("S{number}")).unwrap();
+    JobSpec::usual(plan.run.clone(), symbol, plan.store.clone())
 }
 
 /// A process that does nothing for each of so many lines.

@@ -6,17 +6,16 @@ use std::time::{Duration, Instant};
 
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
-    FailureKind, JobResult, JobSpec, Outcome, PROTOCOL_VERSION, StageTimes, Symbol, WorkerEvent,
-    WorkerRequest, cause_chain,
+    FailureKind, JobResult, JobSpec, Outcome, StageTimes, Symbol, WorkerRequest, cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::plan::expected;
 pub use crate::process::WorkerCommand;
-use crate::process::{Death, FromWorker, Process, Tagged};
+use crate::process::{Process, Tagged};
 use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
-use crate::watch::{Running, in_words};
+use crate::watch::Running;
 use crate::{
     RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
     SymbolSummary, memory,
@@ -31,9 +30,6 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Signals this close to the first one are the same wish: `timeout` and some service managers
 /// signal both a process and its group.
 const SAME_INTERRUPT: Duration = Duration::from_millis(500);
-
-/// Stray output is shown up to this many characters.
-const STRAY_SHOWN: usize = 300;
 
 /// A run that could not be carried out. What single symbols fail of is no such error: it is in
 /// the [`RunSummary`].
@@ -83,23 +79,23 @@ pub fn run(
 
 /// A worker process and what is known of it.
 pub(crate) struct Worker {
-    slot: usize,
+    pub(crate) slot: usize,
     pub(crate) process: Process,
     /// When it is killed unless it has said hello, or ended, by then; and what that is called.
     pub(crate) deadline: Option<(Instant, &'static str)>,
     /// The attempt it was handed.
     pub(crate) running: Option<Running>,
     /// Processes that the system had killed for want of memory when it was started.
-    oom_kills: Option<u64>,
+    pub(crate) oom_kills: Option<u64>,
     /// It was asked to end, so its end is no news.
-    leaving: bool,
+    pub(crate) leaving: bool,
     /// Why it is being killed, if the dispatcher does so.
     pub(crate) verdict: Option<(FailureKind, String)>,
 }
 
 pub(crate) struct Dispatcher<'a> {
     pub(crate) plan: &'a RunPlan,
-    store: &'a Store,
+    pub(crate) store: &'a Store,
     command: WorkerCommand,
     record: RunRecord,
     reporter: &'a mut dyn Reporter,
@@ -111,7 +107,7 @@ pub(crate) struct Dispatcher<'a> {
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
     /// What all attempts took that ended.
-    times: StageTimes,
+    pub(crate) times: StageTimes,
     /// How often each job has diverged.
     diverged: Vec<i32>,
     /// When the workers' memory is looked at again.
@@ -212,7 +208,7 @@ impl<'a> Dispatcher<'a> {
         self.reporter.on_event(&event);
     }
 
-    fn feed(&mut self, input: Input) {
+    pub(crate) fn feed(&mut self, input: Input) {
         for action in self.scheduler.on(self.started.elapsed(), input) {
             self.act(action);
         }
@@ -349,7 +345,7 @@ impl<'a> Dispatcher<'a> {
         self.emit(RunEvent::AttemptStarted { symbol, attempt, worker: id, pid });
     }
 
-    fn log_of(&self, symbol: &Symbol, attempt: u32) -> PathBuf {
+    pub(crate) fn log_of(&self, symbol: &Symbol, attempt: u32) -> PathBuf {
         let logs = self.record.dir().join("logs");
         if attempt == 0 {
             // There was none; what the workers left is in the same place.
@@ -379,116 +375,6 @@ impl<'a> Dispatcher<'a> {
         self.outcomes[job] = Some(outcome.clone());
         self.emit(RunEvent::SymbolFinished { symbol, outcome });
     }
-
-    fn on_worker(&mut self, id: u64, message: FromWorker) {
-        match message {
-            FromWorker::Event(event) => self.on_event(id, event),
-            FromWorker::Stray(text) => {
-                let running = self.workers.get_mut(&id).and_then(|worker| worker.running.as_mut());
-                if let Some(fault) = running.and_then(Running::stray) {
-                    return self.condemn(id, FailureKind::Protocol, fault);
-                }
-                let text = text.chars().take(STRAY_SHOWN).collect();
-                self.emit(RunEvent::Stray { worker: id, text });
-            }
-            FromWorker::Version(version) => {
-                self.condemn(id, FailureKind::Protocol, foreign(version));
-            }
-            FromWorker::Gone(death) => self.on_gone(id, death),
-        }
-    }
-
-    /// Kills a worker that went too far; the news of its death settles the rest.
-    pub(crate) fn condemn(&mut self, id: u64, kind: FailureKind, cause: String) {
-        if let Some(worker) = self.workers.get_mut(&id)
-            && worker.verdict.is_none()
-        {
-            worker.verdict = Some((kind, format!("worker {id} {cause}")));
-            worker.deadline = None;
-            worker.process.kill();
-        }
-    }
-
-    fn on_gone(&mut self, id: u64, death: Death) {
-        let Some(worker) = self.workers.remove(&id) else { return };
-        let (kind, cause) = worker.verdict.unwrap_or_else(|| {
-            let cause = format!("worker {id} {}", death.cause);
-            // The counter is the machine's: only a worker that was killed at all can be meant.
-            if death.killed && memory::out_of_memory_kills() > worker.oom_kills {
-                let why = "the system kills processes for want of memory";
-                return (FailureKind::OutOfMemory, format!("{cause}, and {why}"));
-            }
-            (FailureKind::Crashed, cause)
-        });
-        if let Some(Running { job, attempt, .. }) = worker.running {
-            RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
-        }
-        if !worker.leaving {
-            let pid = worker.process.pid;
-            self.emit(RunEvent::WorkerLost { worker: id, pid, cause: cause.clone() });
-        }
-        self.feed(Input::WorkerGone { slot: worker.slot, kind, cause });
-    }
-
-    fn on_event(&mut self, id: u64, event: WorkerEvent) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let WorkerEvent::Hello { protocol, pid, cpu_seconds, .. } = event {
-            if protocol != PROTOCOL_VERSION {
-                return self.condemn(id, FailureKind::Protocol, foreign(protocol));
-            }
-            worker.deadline = None;
-            self.times.other.cpu_seconds += cpu_seconds;
-            let slot = worker.slot;
-            self.emit(RunEvent::WorkerStarted { worker: id, pid });
-            return self.feed(Input::WorkerUp { slot });
-        }
-        let fault = |this: &mut Self, what: String| this.condemn(id, FailureKind::Protocol, what);
-        let Some(running) = &mut worker.running else {
-            return fault(self, "reported on a job it does not have".to_owned());
-        };
-        let (job, attempt) = (running.job, running.attempt);
-        if event.symbol() != Some(&self.plan.jobs[job].symbol) {
-            return fault(self, "reported on another symbol than its own".to_owned());
-        }
-        running.heard(Instant::now(), in_words(&event));
-        match event {
-            WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } | WorkerEvent::Alive { .. } => {
-            }
-            WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
-            WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
-            WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
-                if ended != attempt {
-                    return fault(self, format!("ended attempt {ended} instead of {attempt}"));
-                }
-                worker.running = None;
-                self.times += times;
-                let slot = worker.slot;
-                let result = self.judge(job, result);
-                self.feed(Input::AttemptEnded { slot, seconds, result });
-            }
-        }
-    }
-
-    /// What an attempt really came to: a commit counts only if it can be read back.
-    fn judge(&self, job: usize, result: JobResult) -> JobResult {
-        let JobResult::Committed { generation, .. } = result else { return result };
-        match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
-            Ok(_) => result,
-            Err(error) => JobResult::Failed {
-                kind: FailureKind::Store,
-                cause: format!(
-                    "generation {generation} cannot be read back: {}",
-                    cause_chain(&error)
-                ),
-                hint: None,
-            },
-        }
-    }
-}
-
-/// What is wrong with a worker of another protocol version.
-fn foreign(version: u32) -> String {
-    format!("speaks protocol {version}, not {PROTOCOL_VERSION}")
 }
 
 /// Sleeps until `wake`, or for ever if there is nothing to wake for.

@@ -9,6 +9,7 @@
 
 mod dispatcher;
 mod event;
+mod hearing;
 mod memory;
 mod plan;
 mod process;

@@ -54,6 +54,22 @@ pub struct RunPolicy {
     pub max_failures: Option<u32>,
 }
 
+impl RunPolicy {
+    /// So many workers; every symbol is tried once, and nothing is limited.
+    #[must_use]
+    pub fn plain(parallel: usize) -> Self {
+        Self {
+            parallel,
+            retry: RetryPolicy::default(),
+            limits: Limits::default(),
+            grace: Duration::from_secs(30),
+            diverged_learning_rate: 0.5,
+            deadline: None,
+            max_failures: None,
+        }
+    }
+}
+
 /// What attempts and workers may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {

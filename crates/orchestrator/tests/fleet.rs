@@ -2,18 +2,15 @@
 #![cfg(unix)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mambafleet_artifacts::{Store, Wait};
 use mambafleet_orchestrator::{
-    Limits, Reporter, RetryPolicy, RunEvent, RunPlan, RunPolicy, RunSummary, StampedEvent,
-    WorkerCommand, new_run_id,
+    Reporter, RetryPolicy, RunEvent, RunPlan, RunPolicy, RunSummary, StampedEvent, WorkerCommand,
+    new_run_id,
 };
-use mambafleet_protocol::{
-    DataSource, FailureKind, JobSpec, ModelSpec, Outcome, ScheduleSpec, SplitSpec, Symbol,
-    TaskSpec, TrainSpec,
-};
+use mambafleet_protocol::{FailureKind, JobSpec, Outcome, Symbol};
 use tempfile::TempDir;
 
 /// Shell functions for a worker: `hello`, and `say TYPE FIELDS` for any other message.
@@ -49,72 +46,26 @@ impl Fleet {
         Self { dir, store }
     }
 
-    fn job(&self, plan: &RunPlan, symbol: &str) -> JobSpec {
-        JobSpec {
-            run: plan.run.clone(),
-            symbol: Symbol::new(symbol).unwrap(),
-            attempt: 1,
-            store: self.store.root().to_owned(),
-            data: DataSource::Synthetic { bars: 1, seed: 1 },
-            task: TaskSpec {
-                features: vec!["log_return".into()],
-                lookback: 1,
-                horizons: vec![1],
-                quantiles: vec![0.5],
-                volatility_halflife: 20.0,
-                split: SplitSpec { train: 0.7, validation: 0.15 },
-            },
-            model: ModelSpec {
-                d_model: 1,
-                n_layers: 1,
-                d_state: 1,
-                d_conv: 1,
-                expand: 1,
-                dt_rank: 1,
-            },
-            train: TrainSpec {
-                backend: "none".into(),
-                epochs: 1,
-                batch_size: 1,
-                learning_rate: 0.1,
-                weight_decay: 0.0,
-                grad_clip: 1.0,
-                accumulate: 1,
-                schedule: ScheduleSpec::Cosine,
-                warmup: 0.0,
-                patience: 1,
-                seed: 1,
-            },
-            program: None,
-            threads: 1,
-            force: false,
-            resumes: Vec::new(),
-            learning_rate_scale: 1.0,
-            expected_seconds: None,
-            lock_timeout_ms: Some(1000),
-            log: PathBuf::new(),
-        }
+    fn job(plan: &RunPlan, symbol: &str) -> JobSpec {
+        let (symbol, store) = (Symbol::new(symbol).unwrap(), plan.store.clone());
+        JobSpec { lock_timeout_ms: Some(1000), ..JobSpec::usual(plan.run.clone(), symbol, store) }
     }
 
     /// Runs these symbols on workers that execute `script` after the prelude.
     fn run(&self, symbols: &[&str], parallel: usize, script: &str) -> (RunSummary, Vec<RunEvent>) {
         let policy = RunPolicy {
-            parallel,
             retry: RetryPolicy {
                 retries: 1,
                 backoff: Duration::from_millis(5),
                 backoff_max: Duration::from_millis(5),
                 ..RetryPolicy::default()
             },
-            limits: Limits::default(),
             grace: Duration::from_secs(1),
-            diverged_learning_rate: 0.5,
-            deadline: None,
-            max_failures: None,
+            ..RunPolicy::plain(parallel)
         };
         let (run, store) = (new_run_id().unwrap(), self.store.root().to_owned());
         let mut plan = RunPlan::new(run, "test".into(), store, policy, Vec::new());
-        plan.jobs = symbols.iter().map(|symbol| self.job(&plan, symbol)).collect();
+        plan.jobs = symbols.iter().map(|symbol| Self::job(&plan, symbol)).collect();
         let script = format!("cd {}\n{PRELUDE}\n{script}", self.dir.path().display());
         let command =
             WorkerCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };

@@ -48,6 +48,30 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// The usual job: the first attempt at the usual training on synthetic data, on one thread.
+    /// The configuration settles each of these values anew.
+    #[must_use]
+    pub fn usual(run: RunId, symbol: Symbol, store: PathBuf) -> Self {
+        Self {
+            run,
+            symbol,
+            attempt: 1,
+            store,
+            data: DataSource::Synthetic { bars: 2000, seed: 1 },
+            task: TaskSpec::usual(),
+            model: ModelSpec::USUAL,
+            train: TrainSpec::usual("native"),
+            program: None,
+            threads: 1,
+            force: false,
+            resumes: Vec::new(),
+            learning_rate_scale: 1.0,
+            expected_seconds: None,
+            lock_timeout_ms: None,
+            log: PathBuf::new(),
+        }
+    }
+
     /// Whether the job trains on the built-in generator's bars.
     #[must_use]
     pub fn is_synthetic(&self) -> bool {
@@ -194,7 +218,35 @@ fn ascending<T: PartialOrd>(values: &[T]) -> bool {
     values.windows(2).all(|pair| pair[0] < pair[1])
 }
 
+impl SplitSpec {
+    /// The usual split, that of the built-in configuration.
+    pub const USUAL: Self = Self { train: 0.7, validation: 0.15 };
+}
+
 impl TaskSpec {
+    /// The usual task, that of the built-in configuration.
+    #[must_use]
+    pub fn usual() -> Self {
+        let features = [
+            "log_return",
+            "overnight_gap",
+            "intraday_return",
+            "high_low_range",
+            "volume_ratio",
+            "log_volatility",
+            "momentum_5",
+            "momentum_20",
+        ];
+        Self {
+            features: features.map(str::to_owned).to_vec(),
+            lookback: 32,
+            horizons: vec![1, 5, 20],
+            quantiles: vec![0.05, 0.25, 0.5, 0.75, 0.95],
+            volatility_halflife: 20.0,
+            split: SplitSpec::USUAL,
+        }
+    }
+
     /// Checks every value (feature names excepted: the dataset crate knows those).
     ///
     /// # Errors
@@ -242,6 +294,10 @@ impl TaskSpec {
 }
 
 impl ModelSpec {
+    /// The usual model, that of the built-in configuration.
+    pub const USUAL: Self =
+        Self { d_model: 32, n_layers: 2, d_state: 16, d_conv: 4, expand: 2, dt_rank: 2 };
+
     /// Checks every dimension.
     ///
     /// # Errors
@@ -261,6 +317,24 @@ impl ModelSpec {
 }
 
 impl TrainSpec {
+    /// The usual settings, those of the built-in configuration, for a backend.
+    #[must_use]
+    pub fn usual(backend: &str) -> Self {
+        Self {
+            backend: backend.to_owned(),
+            epochs: 10,
+            batch_size: 64,
+            accumulate: 1,
+            learning_rate: 3e-4,
+            schedule: ScheduleSpec::Cosine,
+            weight_decay: 0.01,
+            grad_clip: 1.0,
+            warmup: 0.05,
+            patience: 3,
+            seed: 0,
+        }
+    }
+
     /// Checks every setting (the backend's name excepted: the registry knows those).
     ///
     /// # Errors
@@ -322,20 +396,9 @@ pub fn mix64(mut z: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn task() -> TaskSpec {
-        TaskSpec {
-            features: vec!["log_return".into()],
-            lookback: 32,
-            horizons: vec![1, 5, 20],
-            quantiles: vec![0.05, 0.5, 0.95],
-            volatility_halflife: 20.0,
-            split: SplitSpec { train: 0.7, validation: 0.15 },
-        }
-    }
-
     #[test]
     fn each_bad_task_value_is_named() {
-        assert_eq!(task().validate(), Ok(()));
+        assert_eq!(TaskSpec::usual().validate(), Ok(()));
         type Break = fn(&mut TaskSpec);
         let broken: [(&str, Break); 8] = [
             ("task.features", |t| t.features.clear()),
@@ -348,7 +411,7 @@ mod tests {
             ("task.split", |t| t.split.validation = 0.3),
         ];
         for (key, change) in broken {
-            let mut spec = task();
+            let mut spec = TaskSpec::usual();
             change(&mut spec);
             assert_eq!(spec.validate().unwrap_err().key, key);
         }

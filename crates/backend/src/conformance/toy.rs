@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use mambafleet_protocol::{ModelSpec, ScheduleSpec, SplitSpec, TaskSpec, TrainSpec, mix64};
+use mambafleet_protocol::{ModelSpec, TaskSpec, TrainSpec, mix64};
 
 use crate::samples::InMemory;
 use crate::{Batch, EpochMetrics, ModelConfig, Objective, Observer, Samples};
@@ -22,8 +22,7 @@ pub(super) fn task() -> TaskSpec {
         lookback: LENGTH,
         horizons: vec![1, 5],
         quantiles: LEVELS.to_vec(),
-        volatility_halflife: 20.0,
-        split: SplitSpec { train: 0.7, validation: 0.15 },
+        ..TaskSpec::usual()
     }
 }
 
@@ -39,17 +38,12 @@ pub(super) fn plain() -> ModelConfig {
 
 pub(super) fn settings() -> TrainSpec {
     TrainSpec {
-        backend: "conformance".to_owned(),
         epochs: 12,
         batch_size: 16,
-        accumulate: 1,
         learning_rate: 1e-2,
-        schedule: ScheduleSpec::Cosine,
-        weight_decay: 0.01,
-        grad_clip: 1.0,
-        warmup: 0.05,
         patience: 12,
         seed: 5,
+        ..TrainSpec::usual("conformance")
     }
 }
 

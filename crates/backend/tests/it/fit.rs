@@ -3,9 +3,7 @@
 use mambafleet_backend::samples::InMemory;
 use mambafleet_backend::{Backend, Batch, EpochMetrics, Fitted, Job, ModelConfig, Objective};
 use mambafleet_backend::{Observer, OptimizerConfig};
-use mambafleet_protocol::{
-    ModelSpec, RunId, ScheduleSpec, SplitSpec, Symbol, TaskSpec, TrainSpec, mix64,
-};
+use mambafleet_protocol::{ModelSpec, RunId, ScheduleSpec, Symbol, TaskSpec, TrainSpec, mix64};
 
 use crate::conformance::{Fault, Linear};
 
@@ -24,17 +22,15 @@ impl Observer for Epochs {
 
 fn settings() -> TrainSpec {
     TrainSpec {
-        backend: "linear".to_owned(),
         epochs: 6,
         batch_size: 48,
-        accumulate: 1,
         learning_rate: 1e-2,
         schedule: ScheduleSpec::OneCycle,
         weight_decay: 0.0,
-        grad_clip: 1.0,
         warmup: 0.3,
         patience: 6,
         seed: 1,
+        ..TrainSpec::usual("linear")
     }
 }
 
@@ -54,8 +50,7 @@ fn fit(train: &TrainSpec, validation: &InMemory) -> (Fitted, Epochs) {
         lookback: 1,
         horizons: vec![1],
         quantiles: vec![0.5],
-        volatility_halflife: 20.0,
-        split: SplitSpec { train: 0.7, validation: 0.15 },
+        ..TaskSpec::usual()
     };
     let job = Job {
         symbol: &Symbol::new("TOY").unwrap(),

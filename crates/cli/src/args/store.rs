@@ -211,7 +211,7 @@ Example:
 JSON (type \"command_ended\", one line, the last on standard output, after what the command wrote):
 symbol, token, lock_waited_ms, held_s, exit_code (null when a signal killed it), signal (or null).
 
-The exit code is the command's own, or 128 + N when signal N killed it. Without a run of the command:
+Exit codes: the command's own, or 128 + N when signal N killed it. Without a run of the command:
     2  wrong usage or configuration; the command is not found or cannot be executed
     4  there is no store
     5  busy: another process holds the lock";

@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod backends;
+mod completions;
 mod config;
 mod diff;
 mod export;
@@ -11,8 +12,10 @@ mod gc;
 mod guard;
 mod list;
 mod lock;
+mod man;
 mod own_lock;
 mod predict;
+mod reference;
 mod rollback;
 mod show;
 mod stress;
@@ -34,6 +37,8 @@ use crate::exit::Exit;
 use crate::logging;
 use crate::output::Output;
 use crate::plan::configuration;
+#[cfg(debug_assertions)]
+use crate::variables;
 
 /// Carries out one call.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
@@ -58,7 +63,10 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }
+        Command::Completions { shell } => completions::run(shell, output),
+        Command::Man { dir } => man::run(&dir, output),
         Command::Stress(args) => stress::run(&common, &args, output),
+        Command::Reference => reference::run(output),
         Command::Worker => worker::run(),
         Command::Guard(args) => guard::run(args),
         Command::StressMember => stress::member(),
@@ -70,7 +78,7 @@ fn registry() -> Result<Registry, CliError> {
     let command = CommandBackend::new(guard::command()?);
     let registry = Registry::default().with(NativeBackend).with(command);
     #[cfg(debug_assertions)]
-    let registry = match std::env::var_os("MAMBAFLEET_TEST_BACKENDS") {
+    let registry = match std::env::var_os(variables::TEST_BACKENDS) {
         Some(_) => registry.with(faulty::FaultyBackend),
         None => registry,
     };

@@ -34,7 +34,7 @@ pub(crate) struct Key {
 pub(crate) struct KnownKeys {
     keys: BTreeMap<String, Key>,
     /// What the comments say about tables.
-    pub(super) tables: BTreeMap<String, String>,
+    pub(crate) tables: BTreeMap<String, String>,
 }
 
 impl KnownKeys {

@@ -62,6 +62,27 @@ impl Kind {
         }
     }
 
+    /// What such values are, in words.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Whole => "whole number".to_owned(),
+            Self::Number => "number".to_owned(),
+            Self::Duration => "duration".to_owned(),
+            Self::DurationOrAuto => "\"auto\" or a duration".to_owned(),
+            Self::DurationOrNone => "\"none\" or a duration above zero".to_owned(),
+            Self::SizeOrNone => "\"none\" or a size above zero".to_owned(),
+            Self::Deadline => "\"none\", a time of day or a duration".to_owned(),
+            Self::WholeOrAuto => "\"auto\" or a whole number from 1".to_owned(),
+            Self::WordOrWhole(word) => format!("\"{word}\" or a whole number from 0"),
+            Self::Choice(choices) => {
+                let quoted: Vec<_> = choices.iter().map(|one| format!("\"{one}\"")).collect();
+                format!("one of {}", quoted.join(", "))
+            }
+            Self::List(items) => format!("list, each item: {}", items.words()),
+        }
+    }
+
     /// What is wrong with a value that is not of this kind.
     pub(super) fn check(&self, value: &Value) -> Result<(), String> {
         match (self, value) {

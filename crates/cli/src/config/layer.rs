@@ -7,24 +7,13 @@ use toml::Value;
 
 use super::keys::{KnownKeys, SYMBOL};
 use super::{ConfigError, Mistakes, Origin, Overrides};
-use crate::inherited;
+use crate::variables;
 
 /// Prefix of environment variables that set keys.
 const PREFIX: &str = "MAMBAFLEET_";
 
 /// The environment variable that chooses a profile.
 pub(crate) const PROFILE_VARIABLE: &str = "MAMBAFLEET_PROFILE";
-
-/// Variables with the prefix that are no configuration keys.
-const OTHER_VARIABLES: [&str; 7] = [
-    crate::logging::LOG_VARIABLE,
-    PROFILE_VARIABLE,
-    "MAMBAFLEET_ISA",
-    "MAMBAFLEET_TEST_BACKENDS",
-    inherited::SYMBOL_VARIABLE,
-    inherited::TOKEN_VARIABLE,
-    inherited::DIR_VARIABLE,
-];
 
 /// A value and where it comes from.
 pub(crate) type Entry = (Value, Origin);
@@ -52,7 +41,7 @@ impl Layer {
         for (name, value) in variables {
             let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-            if OTHER_VARIABLES.contains(&name.as_ref()) {
+            if variables::is_known(&name) {
                 continue;
             }
             let origin = Origin::Variable(name.clone().into_owned());

@@ -22,8 +22,8 @@ use mambafleet_protocol::Symbol;
 
 pub(crate) use error::{ConfigError, Mistakes};
 pub(crate) use json_schema::json_schema;
-pub(crate) use keys::quoted;
-pub(crate) use layer::Values;
+pub(crate) use keys::{Key, KnownKeys, quoted};
+pub(crate) use layer::{PROFILE_VARIABLE, Values};
 pub(crate) use merge::{Merged, table};
 pub(crate) use origin::Origin;
 pub(crate) use schema::Config;
@@ -31,8 +31,7 @@ pub(crate) use value::{parse_duration, parse_size};
 
 use check::Checker;
 use file::ConfigFile;
-use keys::KnownKeys;
-use layer::{Layer, PROFILE_VARIABLE};
+use layer::Layer;
 use stack::Stack;
 
 /// The embedded defaults; they also say which keys there are.
@@ -40,6 +39,11 @@ const DEFAULT: &str = include_str!("../../../../configs/default.toml");
 
 /// Name of a project's configuration file.
 const PROJECT_FILE: &str = "mambafleet.toml";
+
+/// Every key there is.
+pub(crate) fn known_keys() -> Result<KnownKeys, ConfigError> {
+    KnownKeys::of(DEFAULT)
+}
 
 /// A configuration with the origin of each of its values.
 #[derive(Debug)]

@@ -258,12 +258,23 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use mambafleet_protocol::JobSpec;
+
     use crate::config::defaults;
 
     #[test]
     fn the_built_in_defaults_are_valid() {
         let config = defaults();
         assert!(config.validate().is_ok());
-        assert_eq!(config.model.spec().dt_rank, 2);
+    }
+
+    #[test]
+    fn the_built_in_defaults_are_the_usual_job() {
+        let config = defaults();
+        let usual = JobSpec::usual("run".parse().unwrap(), "AAPL".parse().unwrap(), "s".into());
+        assert_eq!(config.data.source(), usual.data);
+        assert_eq!(config.task, usual.task);
+        assert_eq!(config.model.spec(), usual.model);
+        assert_eq!(config.train.spec(), usual.train);
     }
 }

@@ -1,6 +1,8 @@
 //! Three ways to watch a run.
 
 mod json;
+#[cfg(unix)]
+mod keys;
 mod plain;
 mod progress;
 mod stress;
@@ -18,15 +20,19 @@ pub(crate) use summary::summary_table;
 use crate::output::Output;
 
 /// The reporter that fits: JSON lines on standard output if asked for, live bars if standard
-/// error is a terminal, a plain line per event otherwise.
+/// error is a terminal, a plain line per event otherwise. People are heard too.
 pub(crate) fn choose(output: Output) -> Box<dyn Reporter> {
     if output.is_json() {
-        Box::new(json::JsonReporter::new(output))
-    } else if is_drawn_on() {
+        return Box::new(json::JsonReporter::new(output));
+    }
+    let reporter: Box<dyn Reporter> = if is_drawn_on() {
         Box::new(progress::ProgressReporter::new())
     } else {
         Box::new(plain::PlainReporter)
-    }
+    };
+    #[cfg(unix)]
+    let reporter = Box::new(keys::KeyReporter::new(reporter));
+    reporter
 }
 
 /// A bar on standard error; one that is never drawn if it is not wanted, or that is no terminal.

@@ -1,0 +1,40 @@
+//! The environment variables that are no configuration keys.
+
+use crate::config::PROFILE_VARIABLE;
+use crate::inherited::{DIR_VARIABLE, SYMBOL_VARIABLE, TOKEN_VARIABLE};
+use crate::logging::LOG_VARIABLE;
+
+/// Gives builds with debug assertions a backend that fails by the name of the symbol.
+pub(crate) const TEST_BACKENDS: &str = "MAMBAFLEET_TEST_BACKENDS";
+
+/// Variables that the program reads, and what they do.
+pub(crate) const READ: [(&str, &str); 8] = [
+    (PROFILE_VARIABLE, "The profile, unless --profile names one."),
+    (
+        LOG_VARIABLE,
+        "What is logged to standard error, in the filter syntax of tracing: `warn`, `debug`, \
+         `mambafleet_worker=trace`.",
+    ),
+    (
+        "MAMBAFLEET_ISA",
+        "The instruction set of the native backend: `portable`, `avx2`, `avx512` or `neon`. Without \
+         it, the fastest that the tests have passed on.",
+    ),
+    ("NO_COLOR", "Set to anything: no colour."),
+    ("TERM", "`dumb`: no bars, a plain line per event."),
+    ("TZ", "The time zone in which run.deadline is a time of day, if not the system's."),
+    ("XDG_CONFIG_HOME", "Where mambafleet/config.toml, the user's own file, is looked for."),
+    ("HOME", "Without XDG_CONFIG_HOME it is looked for in .config below this."),
+];
+
+/// Variables that `mambafleet lock` sets for its command, and what they say.
+pub(crate) const SET: [(&str, &str); 3] = [
+    (SYMBOL_VARIABLE, "The symbol that is locked."),
+    (TOKEN_VARIABLE, "The lock's fencing token: above that of every earlier holder."),
+    (DIR_VARIABLE, "The symbol's directory in the store."),
+];
+
+/// Whether a variable is one of these.
+pub(crate) fn is_known(name: &str) -> bool {
+    name == TEST_BACKENDS || READ.iter().chain(&SET).any(|(known, _)| *known == name)
+}

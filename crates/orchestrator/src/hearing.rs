@@ -1,0 +1,127 @@
+//! What the dispatcher makes of what its workers say, and of their ends.
+
+use std::time::Instant;
+
+use mambafleet_protocol::{FailureKind, JobResult, PROTOCOL_VERSION, WorkerEvent, cause_chain};
+
+use crate::dispatcher::Dispatcher;
+use crate::process::{Death, FromWorker};
+use crate::scheduler::Input;
+use crate::watch::{Running, in_words};
+use crate::{RunEvent, RunRecord, memory};
+
+/// Stray output is shown up to this many characters.
+const STRAY_SHOWN: usize = 300;
+
+impl Dispatcher<'_> {
+    /// Takes in what a worker sent, or that it is gone.
+    pub(crate) fn on_worker(&mut self, id: u64, message: FromWorker) {
+        match message {
+            FromWorker::Event(event) => self.on_event(id, event),
+            FromWorker::Stray(text) => {
+                let running = self.workers.get_mut(&id).and_then(|worker| worker.running.as_mut());
+                if let Some(fault) = running.and_then(Running::stray) {
+                    return self.condemn(id, FailureKind::Protocol, fault);
+                }
+                let text = text.chars().take(STRAY_SHOWN).collect();
+                self.emit(RunEvent::Stray { worker: id, text });
+            }
+            FromWorker::Version(version) => {
+                self.condemn(id, FailureKind::Protocol, foreign(version));
+            }
+            FromWorker::Gone(death) => self.on_gone(id, death),
+        }
+    }
+
+    /// Kills a worker that went too far; the news of its death settles the rest.
+    pub(crate) fn condemn(&mut self, id: u64, kind: FailureKind, cause: String) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && worker.verdict.is_none()
+        {
+            worker.verdict = Some((kind, format!("worker {id} {cause}")));
+            worker.deadline = None;
+            worker.process.kill();
+        }
+    }
+
+    fn on_gone(&mut self, id: u64, death: Death) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        let (kind, cause) = worker.verdict.unwrap_or_else(|| {
+            let cause = format!("worker {id} {}", death.cause);
+            // The counter is the machine's: only a worker that was killed at all can be meant.
+            if death.killed && memory::out_of_memory_kills() > worker.oom_kills {
+                let why = "the system kills processes for want of memory";
+                return (FailureKind::OutOfMemory, format!("{cause}, and {why}"));
+            }
+            (FailureKind::Crashed, cause)
+        });
+        if let Some(Running { job, attempt, .. }) = worker.running {
+            RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
+        }
+        if !worker.leaving {
+            let pid = worker.process.pid;
+            self.emit(RunEvent::WorkerLost { worker: id, pid, cause: cause.clone() });
+        }
+        self.feed(Input::WorkerGone { slot: worker.slot, kind, cause });
+    }
+
+    fn on_event(&mut self, id: u64, event: WorkerEvent) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if let WorkerEvent::Hello { protocol, pid, cpu_seconds, .. } = event {
+            if protocol != PROTOCOL_VERSION {
+                return self.condemn(id, FailureKind::Protocol, foreign(protocol));
+            }
+            worker.deadline = None;
+            self.times.other.cpu_seconds += cpu_seconds;
+            let slot = worker.slot;
+            self.emit(RunEvent::WorkerStarted { worker: id, pid });
+            return self.feed(Input::WorkerUp { slot });
+        }
+        let fault = |this: &mut Self, what: String| this.condemn(id, FailureKind::Protocol, what);
+        let Some(running) = &mut worker.running else {
+            return fault(self, "reported on a job it does not have".to_owned());
+        };
+        let (job, attempt) = (running.job, running.attempt);
+        if event.symbol() != Some(&self.plan.jobs[job].symbol) {
+            return fault(self, "reported on another symbol than its own".to_owned());
+        }
+        running.heard(Instant::now(), in_words(&event));
+        match event {
+            WorkerEvent::Hello { .. } | WorkerEvent::Started { .. } | WorkerEvent::Alive { .. } => {
+            }
+            WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
+            WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
+            WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
+                if ended != attempt {
+                    return fault(self, format!("ended attempt {ended} instead of {attempt}"));
+                }
+                worker.running = None;
+                self.times += times;
+                let slot = worker.slot;
+                let result = self.judge(job, result);
+                self.feed(Input::AttemptEnded { slot, seconds, result });
+            }
+        }
+    }
+
+    /// What an attempt really came to: a commit counts only if it can be read back.
+    fn judge(&self, job: usize, result: JobResult) -> JobResult {
+        let JobResult::Committed { generation, .. } = result else { return result };
+        match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
+            Ok(_) => result,
+            Err(error) => JobResult::Failed {
+                kind: FailureKind::Store,
+                cause: format!(
+                    "generation {generation} cannot be read back: {}",
+                    cause_chain(&error)
+                ),
+                hint: None,
+            },
+        }
+    }
+}
+
+/// What is wrong with a worker of another protocol version.
+fn foreign(version: u32) -> String {
+    format!("speaks protocol {version}, not {PROTOCOL_VERSION}")
+}
