@@ -17,6 +17,8 @@ mod data;
 mod faults;
 mod golden;
 mod layers;
+#[cfg(unix)]
+mod notify;
 mod python;
 mod pytorch;
 mod store;

@@ -111,6 +111,11 @@ impl Sandbox {
         sandbox
     }
 
+    /// Adds to the configuration that calls find.
+    pub(crate) fn configure(&self, more: &str) {
+        self.write("mambafleet.toml", format!("{FAST}{more}"));
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

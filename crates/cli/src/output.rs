@@ -65,7 +65,7 @@ impl Output {
         if !self.is_json() {
             return Ok(());
         }
-        print(&serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })?)
+        print(&json_line(kind, value)?)
     }
 
     /// Prints one line to standard output.
@@ -97,6 +97,11 @@ impl Output {
             say(&format!("hint: {hint}"));
         }
     }
+}
+
+/// A value of type `kind` as JSON on one line.
+pub(crate) fn json_line<T: Serialize>(kind: &str, value: T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })
 }
 
 /// Writes a line to standard output. A reader that has seen enough (`| head`) is no error.

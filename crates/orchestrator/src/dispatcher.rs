@@ -11,6 +11,7 @@ use mambafleet_protocol::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::notify::{NOTIFY_LOG, deliver};
 use crate::plan::expected;
 pub use crate::process::WorkerCommand;
 use crate::process::{Death, FromWorker, Process, Tagged};
@@ -18,7 +19,7 @@ use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::{Running, in_words};
 use crate::{
-    RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
+    Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
     SymbolSummary, memory,
 };
 
@@ -56,7 +57,7 @@ pub enum RunError {
 ///
 /// SIGINT and SIGTERM are handled from here on: the first one drains the run (nothing new is
 /// started, what runs may finish within the plan's grace period), the second one kills what is
-/// left.
+/// left. With `notify`, somebody is told how it ended; a signal that comes then ends only that.
 ///
 /// # Errors
 /// [`RunError`] when the run's record cannot be made, or the system refuses signal handlers. A
@@ -65,6 +66,7 @@ pub fn run(
     plan: &RunPlan,
     store: &Store,
     command: WorkerCommand,
+    notify: Option<&Notify<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Result<RunSummary, RunError> {
     let system = |what| move |source| RunError::System { what, source };
@@ -77,7 +79,12 @@ pub fn run(
         let record = RunRecord::create(&store.runs_dir(), plan)?;
         let mut dispatcher = Dispatcher::new(plan, store, command, record, reporter);
         dispatcher.run(&mut signals).await;
-        Ok(dispatcher.finish())
+        let summary = dispatcher.summarise();
+        if let Some(notify) = notify {
+            dispatcher.notify(notify, &summary, &mut signals).await;
+        }
+        dispatcher.emit(RunEvent::RunFinished { summary: summary.clone() });
+        Ok(summary)
     })
 }
 
@@ -170,7 +177,8 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn finish(&mut self) -> RunSummary {
+    /// Sums the run up, also in its record.
+    fn summarise(&mut self) -> RunSummary {
         let outcomes = std::mem::take(&mut self.outcomes);
         let symbols = self.plan.jobs.iter().zip(outcomes).map(|(job, outcome)| SymbolSummary {
             symbol: job.symbol.clone(),
@@ -185,12 +193,22 @@ impl<'a> Dispatcher<'a> {
             RunTime::new(self.plan.workers(), seconds, self.times),
             symbols.collect(),
         );
-        self.emit(RunEvent::RunFinished { summary: summary.clone() });
         // What was committed must be told all the same.
         if let Err(error) = self.record.finish(&summary) {
             tracing::error!(error = cause_chain(&error), "the summary is not in the run's record");
         }
         summary
+    }
+
+    /// Tells somebody how the run ended, if there is something to tell.
+    async fn notify(&mut self, notify: &Notify<'_>, summary: &RunSummary, signals: &mut Signals) {
+        let Some(message) = (notify.compose)(summary) else { return };
+        let log = self.record.dir().join("logs").join(NOTIFY_LOG);
+        let enough = impatience(signals, self.interrupt.map(|(_, at)| at));
+        let told = deliver(&notify.notification, &message, Some(&log), enough).await;
+        for told in told {
+            self.emit(RunEvent::Notified(told));
+        }
     }
 
     fn announce(&mut self) {
@@ -483,6 +501,19 @@ impl<'a> Dispatcher<'a> {
                 ),
                 hint: None,
             },
+        }
+    }
+}
+
+/// Waits for a signal that asks to end at once. `interrupted` is when the run was asked to end.
+async fn impatience(signals: &mut Signals, interrupted: Option<Instant>) {
+    loop {
+        let repeated = || interrupted.is_some_and(|at| at.elapsed() < SAME_INTERRUPT);
+        match signals.next().await {
+            // What runs may finish.
+            Wish::End(Interrupt::Hangup) | Wish::Status | Wish::Suspend => {}
+            Wish::End(_) if repeated() => {}
+            Wish::End(_) => return,
         }
     }
 }

@@ -9,7 +9,9 @@
 
 mod dispatcher;
 mod event;
+mod http;
 mod memory;
+mod notify;
 mod plan;
 mod process;
 mod record;
@@ -21,6 +23,8 @@ mod watch;
 
 pub use dispatcher::{RunError, WorkerCommand, run};
 pub use event::{RunEvent, RunningNow, StampedEvent};
+pub use http::{HttpError, HttpUrl, InvalidHttpUrl};
+pub use notify::{Channel, Message, Notification, Notify, Told, tell};
 pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
 pub use scheduler::{Action, Input, Rules, Scheduler, Settled};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mambafleet_artifacts::{FileLock, LockError, Store, StoreError, Wait, create_dir_durable};
-use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
+use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
 };
@@ -14,24 +14,40 @@ use serde::Serialize;
 use super::registry;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
-use crate::config::{Overrides, Settled};
+use crate::config::{Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{choose, fleet, summary_table};
 use crate::table::render;
 
-/// Plans, trains and reports.
+/// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
+/// begin.
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     let loaded = configuration(common, overrides(args)?)?;
+    let herald = Herald::new(&loaded.config)?.filter(|_| !args.dry_run);
+    let ended = train(&loaded, args, herald.as_ref(), output);
+    if let (Err(error), Some(herald)) = (&ended, &herald) {
+        herald.tell_error(error, &loaded.config.store.dir);
+    }
+    ended
+}
+
+fn train(
+    loaded: &Loaded,
+    args: &TrainArgs,
+    herald: Option<&Herald>,
+    output: Output,
+) -> Result<Exit, CliError> {
     let config = &loaded.config;
     let mut own = BTreeMap::new();
     let mut plan = match &args.resume {
         Some(run) => resume(config, earlier(&config.store.dir, run)?)?,
         None => {
             let symbols = select(&args.selection, config)?;
-            let settled = settle(&loaded, &symbols)?;
+            let settled = settle(loaded, &symbols)?;
             own.extend(symbols.iter().cloned().zip(settled.iter().map(own_settings)));
             make(config, symbols, &settled, args.force)?
         }
@@ -51,12 +67,29 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
+    carry_out(&plan, &store, herald, output)
+}
+
+/// Carries out the plan, and reports.
+fn carry_out(
+    plan: &RunPlan,
+    store: &Store,
+    herald: Option<&Herald>,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let runs = store.runs_dir();
+    let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
+    let compose = |summary: &RunSummary| {
+        herald?.message(summary, exit(summary), &plan.store, &runs, synthetic)
+    };
+    let notification = herald.map(|herald| herald.notification.clone());
+    let notify = notification.map(|notification| Notify { notification, compose: &compose });
     let mut reporter = choose(output);
+    let worker = myself("worker")?;
     let summary =
-        mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;
+        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
     if !output.is_json() {
-        let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
-        let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
+        let record = RunRecord::dir_of(&runs, &plan.run);
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
     Ok(exit(&summary))

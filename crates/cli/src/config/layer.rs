@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::keys::{KnownKeys, SYMBOL};
 use super::{ConfigError, Mistakes, Origin, Overrides};
-use crate::inherited;
+use crate::{inherited, notify};
 
 /// Prefix of environment variables that set keys.
 const PREFIX: &str = "MAMBAFLEET_";
@@ -52,7 +52,7 @@ impl Layer {
         for (name, value) in variables {
             let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
             let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-            if OTHER_VARIABLES.contains(&name.as_ref()) {
+            if OTHER_VARIABLES.contains(&name.as_ref()) || name.starts_with(notify::PREFIX) {
                 continue;
             }
             let origin = Origin::Variable(name.clone().into_owned());

@@ -81,7 +81,7 @@ fn shares(parts: &[(&str, f64)]) -> String {
 }
 
 /// `2 trained, 1 failed`.
-fn counts(summary: &RunSummary) -> String {
+pub(crate) fn counts(summary: &RunSummary) -> String {
     let labels = ["trained", "up to date", "failed", "skipped", "interrupted"];
     let counted = labels.iter().map(|label| (summary.count(label), label));
     let shown = counted.filter(|(n, _)| *n > 0).map(|(n, label)| format!("{n} {label}"));
