@@ -13,7 +13,7 @@ use crate::config::{Config, When, is_there};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::json_line;
-use crate::reporters::counts;
+use crate::reporters::{counts, last_complete};
 use crate::table::seconds;
 
 /// Prefix of the environment variables that tell a command how a run ended. None of them is a
@@ -76,7 +76,12 @@ impl Herald {
             summary: Some(summary),
             error: None,
         };
-        let mut variables = vec![("MAMBAFLEET_ENDED_RUN", summary.run.to_string())];
+        let last = summary.last_successful_run.as_ref();
+        let last = last.map_or_else(String::new, |last| last.finished_at.to_string());
+        let mut variables = vec![
+            ("MAMBAFLEET_ENDED_RUN", summary.run.to_string()),
+            ("MAMBAFLEET_ENDED_LAST_SUCCESS", last),
+        ];
         let labels = [
             ("MAMBAFLEET_ENDED_TRAINED", "trained"),
             ("MAMBAFLEET_ENDED_UP_TO_DATE", "up to date"),
@@ -159,6 +164,7 @@ fn text(summary: &RunSummary) -> String {
         if names.len() > NAMED {
             text += &format!(" and {} more", names.len() - NAMED);
         }
+        text += &format!("; {}", last_complete(summary));
     }
     text
 }

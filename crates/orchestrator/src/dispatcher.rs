@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
     FailureKind, JobResult, JobSpec, Outcome, PROTOCOL_VERSION, StageTimes, Symbol, WorkerEvent,
@@ -19,8 +20,8 @@ use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::{Running, in_words};
 use crate::{
-    Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
-    SymbolSummary, memory,
+    CompleteRun, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
+    StampedEvent, SymbolSummary, history, memory,
 };
 
 /// How long a worker may take to say hello.
@@ -117,6 +118,10 @@ pub(crate) struct Dispatcher<'a> {
     sink: UnboundedSender<Tagged>,
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
+    /// When the generations were committed that this run has read back, by job.
+    committed: Vec<Option<Timestamp>>,
+    /// What the attempts at each job took.
+    spent: Vec<Duration>,
     /// What all attempts took that ended.
     times: StageTimes,
     /// How often each job has diverged.
@@ -152,6 +157,8 @@ impl<'a> Dispatcher<'a> {
             sink,
             inbox,
             outcomes: vec![None; plan.jobs.len()],
+            committed: vec![None; plan.jobs.len()],
+            spent: vec![Duration::ZERO; plan.jobs.len()],
             times: StageTimes::default(),
             diverged: vec![0; plan.jobs.len()],
             next_sample: Instant::now(),
@@ -180,12 +187,18 @@ impl<'a> Dispatcher<'a> {
     /// Sums the run up, also in its record.
     fn summarise(&mut self) -> RunSummary {
         let outcomes = std::mem::take(&mut self.outcomes);
-        let symbols = self.plan.jobs.iter().zip(outcomes).map(|(job, outcome)| SymbolSummary {
-            symbol: job.symbol.clone(),
+        let last_success = |job: usize, symbol| {
+            self.committed[job].or_else(|| history::last_success(&self.store.symbol(symbol)))
+        };
+        let all = self.plan.jobs.iter().zip(outcomes).enumerate();
+        let symbols = all.map(|(job, (JobSpec { symbol, .. }, outcome))| SymbolSummary {
+            symbol: symbol.clone(),
+            last_success: last_success(job, symbol),
+            attempt_seconds: self.spent[job].as_secs_f64(),
             outcome: outcome.unwrap_or(Outcome::Interrupted { started: false }),
         });
         let seconds = self.started.elapsed().as_secs_f64();
-        let summary = RunSummary::new(
+        let mut summary = RunSummary::new(
             self.plan.run.clone(),
             self.plan.created_at,
             seconds,
@@ -193,11 +206,23 @@ impl<'a> Dispatcher<'a> {
             RunTime::new(self.plan.workers(), seconds, self.times),
             symbols.collect(),
         );
+        summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());
         // What was committed must be told all the same.
         if let Err(error) = self.record.finish(&summary) {
             tracing::error!(error = cause_chain(&error), "the summary is not in the run's record");
         }
         summary
+    }
+
+    /// The newest earlier run of the same symbols in which all went well.
+    fn last_complete_run(&self) -> Option<CompleteRun> {
+        let symbols = self.plan.jobs.iter().map(|job| &job.symbol).collect();
+        let found = history::last_complete_run(&self.store.runs_dir(), &symbols);
+        found.unwrap_or_else(|error| {
+            let error = cause_chain(&error);
+            tracing::warn!(error, "cannot tell when all went well the last time");
+            None
+        })
     }
 
     /// Tells somebody how the run ended, if there is something to tell.
@@ -439,7 +464,8 @@ impl<'a> Dispatcher<'a> {
             }
             (FailureKind::Crashed, cause)
         });
-        if let Some(Running { job, attempt, .. }) = worker.running {
+        if let Some(Running { job, attempt, started, .. }) = worker.running {
+            self.spent[job] += started.elapsed();
             RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
         }
         if !worker.leaving {
@@ -479,6 +505,7 @@ impl<'a> Dispatcher<'a> {
                 if ended != attempt {
                     return fault(self, format!("ended attempt {ended} instead of {attempt}"));
                 }
+                self.spent[job] += running.started.elapsed();
                 worker.running = None;
                 self.times += times;
                 let slot = worker.slot;
@@ -489,10 +516,13 @@ impl<'a> Dispatcher<'a> {
     }
 
     /// What an attempt really came to: a commit counts only if it can be read back.
-    fn judge(&self, job: usize, result: JobResult) -> JobResult {
+    fn judge(&mut self, job: usize, result: JobResult) -> JobResult {
         let JobResult::Committed { generation, .. } = result else { return result };
         match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
-            Ok(_) => result,
+            Ok(manifest) => {
+                self.committed[job] = Some(manifest.created_at);
+                result
+            }
             Err(error) => JobResult::Failed {
                 kind: FailureKind::Store,
                 cause: format!(

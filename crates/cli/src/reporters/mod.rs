@@ -13,7 +13,7 @@ use mambafleet_orchestrator::Reporter;
 
 pub(crate) use plain::{count, fleet};
 pub(crate) use stress::stress_text;
-pub(crate) use summary::{counts, summary_table};
+pub(crate) use summary::{counts, last_complete, summary_table};
 
 use crate::output::Output;
 
