@@ -15,7 +15,9 @@ mod configuration;
 mod contention;
 mod data;
 mod faults;
+
 mod golden;
+mod junit;
 mod layers;
 #[cfg(unix)]
 mod notify;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mambafleet_artifacts::{FileLock, LockError, Store, StoreError, Wait, create_dir_durable};
+use mambafleet_artifacts::{
+    FileLock, LockError, Store, StoreError, Wait, atomic_write, create_dir_durable,
+};
 use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
@@ -20,19 +22,51 @@ use crate::exit::Exit;
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, summary_table};
+use crate::reporters::{choose, fleet, junit, junit_error, summary_table};
 use crate::table::render;
 
 /// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
 /// begin.
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
+    if let Some(file) = &args.junit {
+        check_place(file)?;
+    }
     let loaded = configuration(common, overrides(args)?)?;
     let herald = Herald::new(&loaded.config)?.filter(|_| !args.dry_run);
     let ended = train(&loaded, args, herald.as_ref(), output);
-    if let (Err(error), Some(herald)) = (&ended, &herald) {
-        herald.tell_error(error, &loaded.config.store.dir);
+    if let Err(error) = &ended {
+        if let Some(file) = &args.junit {
+            // What an earlier run has left there would be taken for this one's.
+            write_junit(file, &junit_error(error));
+        }
+        if let Some(herald) = &herald {
+            herald.tell_error(error, &loaded.config.store.dir);
+        }
     }
     ended
+}
+
+/// Refuses a file that could not be written in the end, before anything is done.
+fn check_place(file: &Path) -> Result<(), CliError> {
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let wrong = |what: String| Err(CliError::usage(format!("--junit {}: {what}", file.display())));
+    if !dir.is_dir() {
+        return wrong(format!("{} is not a directory", dir.display()));
+    }
+    // A device or a pipe would be replaced by a file.
+    if file.exists() && !file.is_file() || file.file_name().is_none() {
+        return wrong("is not a file".to_owned());
+    }
+    Ok(())
+}
+
+/// Writes JUnit XML whole or not at all; tells whether that went well.
+fn write_junit(file: &Path, xml: &str) -> bool {
+    let written = atomic_write(file, xml.as_bytes());
+    if let Err(error) = &written {
+        tracing::warn!(error = cause_chain(error), "there is no JUnit file");
+    }
+    written.is_ok()
 }
 
 fn train(
@@ -67,7 +101,7 @@ fn train(
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
-    carry_out(&plan, &store, herald, output)
+    carry_out(&plan, &store, herald, args.junit.as_deref(), output)
 }
 
 /// Carries out the plan, and reports.
@@ -75,6 +109,7 @@ fn carry_out(
     plan: &RunPlan,
     store: &Store,
     herald: Option<&Herald>,
+    junit_file: Option<&Path>,
     output: Output,
 ) -> Result<Exit, CliError> {
     let runs = store.runs_dir();
@@ -88,12 +123,22 @@ fn carry_out(
     let worker = myself("worker")?;
     let summary =
         mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
+    let record = RunRecord::dir_of(&runs, &plan.run);
+    let xml = junit(&summary);
+    write_junit(&record.join(JUNIT_FILE), &xml);
+    let written = junit_file.is_none_or(|file| write_junit(file, &xml));
     if !output.is_json() {
-        let record = RunRecord::dir_of(&runs, &plan.run);
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
-    Ok(exit(&summary))
+    Ok(match exit(&summary) {
+        // Whoever reads the file must not take an old one for new.
+        Exit::Success if !written => Exit::Internal,
+        exit => exit,
+    })
 }
+
+/// The JUnit file in the run's record.
+const JUNIT_FILE: &str = "junit.xml";
 
 /// The plan of the run to go on with: the one that is named, or the newest that did not finish well.
 fn earlier(store: &Path, name: &str) -> Result<RunPlan, CliError> {
