@@ -15,6 +15,7 @@ mod configuration;
 mod contention;
 mod data;
 mod faults;
+mod formats;
 
 mod golden;
 mod junit;

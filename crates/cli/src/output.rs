@@ -31,6 +31,7 @@ struct Envelope<'a, T> {
 
 #[derive(Serialize)]
 struct ErrorValue<'a> {
+    kind: &'static str,
     message: &'a str,
     hint: Option<&'a str>,
     exit_code: u8,
@@ -80,13 +81,13 @@ impl Output {
         }
     }
 
-    /// Reports what ended the command.
+    /// Reports what ended the command; in JSON on one line, so that it fits behind whatever was printed
+    /// before.
     pub(crate) fn error(self, error: &CliError) {
         let (message, hint, exit_code) = (error.message(), error.hint(), error.exit().code());
         if self.is_json() {
-            let value = ErrorValue { message, hint, exit_code };
-            let envelope = Envelope { schema: OUTPUT_SCHEMA, kind: "error", value };
-            if let Ok(text) = serde_json::to_string_pretty(&envelope) {
+            let kind = error.exit().kind();
+            if let Ok(text) = json_line("error", ErrorValue { kind, message, hint, exit_code }) {
                 let _ = print(&text);
             }
             return;
