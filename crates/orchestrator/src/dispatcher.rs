@@ -187,15 +187,23 @@ impl<'a> Dispatcher<'a> {
     /// Sums the run up, also in its record.
     fn summarise(&mut self) -> RunSummary {
         let outcomes = std::mem::take(&mut self.outcomes);
-        let last_success = |job: usize, symbol| {
-            self.committed[job].or_else(|| history::last_success(&self.store.symbol(symbol)))
+        let last_success = |job: usize, symbol, outcome: &Outcome| {
+            let up_to_date = match outcome {
+                Outcome::UpToDate { generation } => Some(*generation),
+                _ => None,
+            };
+            let before = || history::last_success(&self.store.symbol(symbol), up_to_date);
+            self.committed[job].or_else(before)
         };
         let all = self.plan.jobs.iter().zip(outcomes).enumerate();
-        let symbols = all.map(|(job, (JobSpec { symbol, .. }, outcome))| SymbolSummary {
-            symbol: symbol.clone(),
-            last_success: last_success(job, symbol),
-            attempt_seconds: self.spent[job].as_secs_f64(),
-            outcome: outcome.unwrap_or(Outcome::Interrupted { started: false }),
+        let symbols = all.map(|(job, (JobSpec { symbol, .. }, outcome))| {
+            let outcome = outcome.unwrap_or(Outcome::Interrupted { started: false });
+            SymbolSummary {
+                symbol: symbol.clone(),
+                last_success: last_success(job, symbol, &outcome),
+                attempt_seconds: self.spent[job].as_secs_f64(),
+                outcome,
+            }
         });
         let seconds = self.started.elapsed().as_secs_f64();
         let mut summary = RunSummary::new(

@@ -10,8 +10,12 @@ use mambafleet_protocol::{Symbol, cause_chain};
 use crate::{CompleteRun, RecordError, RunRecord};
 
 /// When the content of the symbol's newest intact generation was first committed; `None` when there
-/// is no such generation. A store that cannot be read is logged.
-pub(crate) fn last_success(store: &SymbolStore) -> Option<Timestamp> {
+/// is no such generation. The one that is up to date has just been read by a worker, so its manifest
+/// is enough. A store that cannot be read is logged.
+pub(crate) fn last_success(store: &SymbolStore, up_to_date: Option<u64>) -> Option<Timestamp> {
+    if let Some(Ok(Ok(manifest))) = up_to_date.map(|generation| store.manifest(generation)) {
+        return Some(origin(store, &manifest));
+    }
     match store.latest() {
         Ok(snapshot) => snapshot.map(|snapshot| origin(store, snapshot.manifest())),
         Err(error) => {
