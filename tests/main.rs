@@ -16,8 +16,13 @@ mod contention;
 mod data;
 mod documents;
 mod faults;
+mod formats;
+
 mod golden;
+mod junit;
 mod layers;
+#[cfg(unix)]
+mod notify;
 mod python;
 mod pytorch;
 mod store;

@@ -240,6 +240,94 @@ fn what_the_deadline_leaves_is_named_and_comes_first_the_next_time() {
 }
 
 #[test]
+fn what_is_missing_is_told_with_how_old_the_last_good_one_is() {
+    let sandbox = Sandbox::new();
+    sandbox.run("data synth prices --symbols OLD,GOOD").expect(0);
+    sandbox.run("data synth elsewhere --symbols OLD,GOOD,NEW").expect(0);
+    // The same symbols with and without prices.
+    let train = |data: &str, symbols: &str| {
+        let train = format!("train --data {data} --symbols {symbols}");
+        let mut command = sandbox.command(&train);
+        finish(command.args(["--format", "json"]))
+    };
+    let good = train("elsewhere", "OLD,GOOD").expect(0).summary();
+    assert_eq!(good["last_successful_run"]["run"], good["run"]);
+    assert_eq!(good["last_successful_run"]["finished_at"], good["finished_at"]);
+    let created = sandbox.newest("OLD", "manifest.json");
+    let created: Value = serde_json::from_slice(&created).unwrap();
+    std::fs::remove_file(sandbox.path("prices/OLD.csv")).unwrap();
+
+    // Other symbols are another matter, and so is a run that was killed.
+    train("elsewhere", "NEW").expect(0);
+    std::fs::create_dir(sandbox.store().join("runs/20991231-235959-999-ffff")).unwrap();
+    for _ in 0..2 {
+        let ended = train("prices", "GOOD,OLD").expect(3);
+        assert_eq!(ended.outcome("OLD")["last_success"], created["created_at"]);
+        assert_eq!(ended.summary()["last_successful_run"], good["last_successful_run"]);
+        let good = ended.outcome("GOOD");
+        assert_eq!(
+            (&good["outcome"], &good["attempt_seconds"].is_f64()),
+            (&"up_to_date".into(), &true)
+        );
+        assert!(
+            good["last_success"].as_str().unwrap()
+                < ended.summary()["started_at"].as_str().unwrap()
+        );
+    }
+    let ended = train("prices", "GOOD,NEWER").expect(3);
+    assert_eq!(ended.outcome("NEWER")["last_success"], Value::Null);
+    assert_eq!(ended.summary()["last_successful_run"], Value::Null);
+
+    let human = |symbols: &str| {
+        let mut command = sandbox.command(&format!("train --data prices --symbols {symbols}"));
+        finish(command.env("TZ", "UTC")).expect(3).stdout
+    };
+    let minute = |moment: &Value| moment.as_str().unwrap()[..16].replace('T', " ");
+    let shown = human("GOOD,OLD");
+    let line = format!("\n  last trained {}\n", minute(&created["created_at"]));
+    assert!(shown.contains(&line), "{line} is missing: {shown}");
+    let last = minute(&good["finished_at"]);
+    let line = format!("\nlast time that all of these symbols went well: {last} (");
+    assert!(shown.contains(&line), "{line} is missing: {shown}");
+    let shown = human("GOOD,NEWER");
+    assert!(shown.contains("\n  never trained before\n"), "{shown}");
+    assert!(
+        shown.contains("\nnot all of these symbols have ever gone well in one run\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn going_back_to_an_old_generation_makes_it_no_younger() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train --symbols A").expect(0);
+    let created = |bytes: Vec<u8>| -> Value {
+        serde_json::from_slice::<Value>(&bytes).unwrap()["created_at"].clone()
+    };
+    let first = created(sandbox.newest("A", "manifest.json"));
+    sandbox.run("train --symbols A --force").expect(0);
+    // Twice: the third has the content of the first, and the fourth that of the third.
+    sandbox.run("rollback A --to 1").expect(0);
+    sandbox.run("rollback A --to 3").expect(0);
+    let ended = sandbox.run("train --symbols A --force --deadline 1ms --format json").expect(7);
+    assert_eq!(ended.outcome("A")["last_success"], first);
+    sandbox.run("gc --keep 1 --min-age 0s").expect(0);
+    let ended = sandbox.run("train --symbols A --force --deadline 1ms --format json").expect(7);
+    assert_eq!(ended.outcome("A")["last_success"], created(sandbox.newest("A", "manifest.json")));
+}
+
+#[test]
+fn the_time_of_all_attempts_is_told() {
+    let sandbox = Sandbox::new();
+    let train = "train --symbols SLEEPS,DIES --backend faulty --format json --set run.timeout=700ms \
+                 --set retries.timed_out=1";
+    let ended = finish(&mut faulty(&sandbox, train)).expect(3);
+    let seconds = |symbol| ended.outcome(symbol)["attempt_seconds"].as_f64().unwrap();
+    assert!((1.4..10.0).contains(&seconds("SLEEPS")), "{:?}", ended.summary());
+    assert!(seconds("DIES") > 0.0, "{:?}", ended.summary());
+}
+
+#[test]
 fn a_hopeless_run_ends_early() {
     let sandbox = Sandbox::new();
     let train = "train --symbols ERROR,A,B --parallel 1 --backend faulty --format json";

@@ -111,6 +111,12 @@ impl Sandbox {
         sandbox
     }
 
+    /// Adds to the configuration that calls find.
+    #[cfg_attr(windows, expect(dead_code, reason = "the tests that need it are not built there"))]
+    pub(crate) fn configure(&self, more: &str) {
+        self.write("mambafleet.toml", format!("{FAST}{more}"));
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

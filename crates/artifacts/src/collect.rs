@@ -223,8 +223,12 @@ impl SymbolStore {
         Ok(leftovers)
     }
 
-    /// The manifest of a generation, or what is wrong with it.
-    pub(crate) fn manifest(
+    /// The manifest of a generation, or what is wrong with it; no other file is read.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such generation, [`StoreError::Io`] when the operating
+    /// system refuses to read it.
+    pub fn manifest(
         &self,
         generation: u64,
     ) -> Result<Result<crate::Manifest, crate::Fault>, StoreError> {

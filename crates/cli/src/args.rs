@@ -239,6 +239,9 @@ pub(crate) struct TrainArgs {
     /// Wait for another run of the same symbols to end, instead of giving up
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Write how each symbol ended to this file, too, as JUnit XML
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) junit: Option<PathBuf>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -53,6 +53,25 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The name that errors in JSON have for it.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Internal => "internal",
+            Self::Deviates => "deviates",
+            Self::Usage => "usage",
+            Self::SomeFailed => "failed",
+            Self::NothingSelected => "nothing_selected",
+            Self::Busy => "busy",
+            Self::Damaged => "damaged",
+            Self::Deadline => "deadline",
+            Self::Hangup | Self::Interrupted | Self::Terminated => "interrupted",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

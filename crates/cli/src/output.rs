@@ -31,6 +31,7 @@ struct Envelope<'a, T> {
 
 #[derive(Serialize)]
 struct ErrorValue<'a> {
+    kind: &'static str,
     message: &'a str,
     hint: Option<&'a str>,
     exit_code: u8,
@@ -65,7 +66,7 @@ impl Output {
         if !self.is_json() {
             return Ok(());
         }
-        print(&serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })?)
+        print(&json_line(kind, value)?)
     }
 
     /// Prints one line to standard output.
@@ -80,13 +81,13 @@ impl Output {
         }
     }
 
-    /// Reports what ended the command.
+    /// Reports what ended the command; in JSON on one line, so that it fits behind whatever was printed
+    /// before.
     pub(crate) fn error(self, error: &CliError) {
         let (message, hint, exit_code) = (error.message(), error.hint(), error.exit().code());
         if self.is_json() {
-            let value = ErrorValue { message, hint, exit_code };
-            let envelope = Envelope { schema: OUTPUT_SCHEMA, kind: "error", value };
-            if let Ok(text) = serde_json::to_string_pretty(&envelope) {
+            let kind = error.exit().kind();
+            if let Ok(text) = json_line("error", ErrorValue { kind, message, hint, exit_code }) {
                 let _ = print(&text);
             }
             return;
@@ -97,6 +98,11 @@ impl Output {
             say(&format!("hint: {hint}"));
         }
     }
+}
+
+/// A value of type `kind` as JSON on one line.
+pub(crate) fn json_line<T: Serialize>(kind: &str, value: T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })
 }
 
 /// Writes a line to standard output. A reader that has seen enough (`| head`) is no error.

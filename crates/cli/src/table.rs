@@ -1,6 +1,8 @@
 //! The one style of tables.
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// A column: its title, and whether its cells are numbers, which stand to the right.
 pub(crate) type Column<'a> = (&'a str, bool);
@@ -67,6 +69,11 @@ pub(crate) fn seconds(seconds: f64) -> String {
         3600..86_400 => format!("{}h {}m", whole / 3600, whole % 3600 / 60),
         _ => format!("{}d {}h", whole / 86_400, whole % 86_400 / 3600),
     }
+}
+
+/// A moment on the clock of whoever reads it, to the minute: `2026-11-24 03:12`.
+pub(crate) fn local(moment: Timestamp) -> String {
+    moment.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// A number of bytes as people say it: `312 B`, `24.1 KiB`, `3.0 MiB`.

@@ -3,6 +3,7 @@
 use crate::config::PROFILE_VARIABLE;
 use crate::inherited::{DIR_VARIABLE, SYMBOL_VARIABLE, TOKEN_VARIABLE};
 use crate::logging::LOG_VARIABLE;
+use crate::notify;
 
 /// Gives builds with debug assertions a backend that fails by the name of the symbol.
 pub(crate) const TEST_BACKENDS: &str = "MAMBAFLEET_TEST_BACKENDS";
@@ -27,14 +28,17 @@ pub(crate) const READ: [(&str, &str); 8] = [
     ("HOME", "Without XDG_CONFIG_HOME it is looked for in .config below this."),
 ];
 
-/// Variables that `mambafleet lock` sets for its command, and what they say.
-pub(crate) const SET: [(&str, &str); 3] = [
+/// Variables that are set for the commands of `mambafleet lock` and of `[notify]`, and what they say.
+pub(crate) const SET: [(&str, &str); 4] = [
     (SYMBOL_VARIABLE, "The symbol that is locked."),
     (TOKEN_VARIABLE, "The lock's fencing token: above that of every earlier holder."),
     (DIR_VARIABLE, "The symbol's directory in the store."),
+    ("MAMBAFLEET_ENDED_*", "How a run ended: docs/notifications.md lists them."),
 ];
 
 /// Whether a variable is one of these.
 pub(crate) fn is_known(name: &str) -> bool {
-    name == TEST_BACKENDS || READ.iter().chain(&SET).any(|(known, _)| *known == name)
+    name.starts_with(notify::PREFIX)
+        || name == TEST_BACKENDS
+        || READ.iter().chain(&SET).any(|(known, _)| *known == name)
 }

@@ -113,7 +113,8 @@ fn fleet(jobs: usize) -> ((Duration, Option<Duration>), f64) {
     let command = WorkerCommand { program, args: vec![WORKER.into()] };
     let (began, cpu) = (Instant::now(), process_cpu_time());
     let mut reporter = First { began, first: None };
-    let summary = mambafleet_orchestrator::run(&plan, &store, command, &mut reporter).unwrap();
+    let summary =
+        mambafleet_orchestrator::run(&plan, &store, command, None, &mut reporter).unwrap();
     assert!(summary.all_good());
     ((began.elapsed(), reporter.first), (process_cpu_time() - cpu).as_secs_f64())
 }

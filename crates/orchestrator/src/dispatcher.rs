@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
     FailureKind, JobResult, JobSpec, Outcome, StageTimes, Symbol, WorkerRequest, cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::notify::{NOTIFY_LOG, deliver};
 use crate::plan::expected;
 pub use crate::process::WorkerCommand;
 use crate::process::{Process, Tagged};
@@ -17,8 +19,8 @@ use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::Running;
 use crate::{
-    RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime, StampedEvent,
-    SymbolSummary, memory,
+    CompleteRun, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
+    StampedEvent, SymbolSummary, history, memory,
 };
 
 /// How long a worker may take to say hello.
@@ -52,7 +54,7 @@ pub enum RunError {
 ///
 /// SIGINT and SIGTERM are handled from here on: the first one drains the run (nothing new is
 /// started, what runs may finish within the plan's grace period), the second one kills what is
-/// left.
+/// left. With `notify`, somebody is told how it ended; a signal that comes then ends only that.
 ///
 /// # Errors
 /// [`RunError`] when the run's record cannot be made, or the system refuses signal handlers. A
@@ -61,6 +63,7 @@ pub fn run(
     plan: &RunPlan,
     store: &Store,
     command: WorkerCommand,
+    notify: Option<&Notify<'_>>,
     reporter: &mut dyn Reporter,
 ) -> Result<RunSummary, RunError> {
     let system = |what| move |source| RunError::System { what, source };
@@ -73,7 +76,12 @@ pub fn run(
         let record = RunRecord::create(&store.runs_dir(), plan)?;
         let mut dispatcher = Dispatcher::new(plan, store, command, record, reporter);
         dispatcher.run(&mut signals).await;
-        Ok(dispatcher.finish())
+        let summary = dispatcher.summarise();
+        if let Some(notify) = notify {
+            dispatcher.notify(notify, &summary, &mut signals).await;
+        }
+        dispatcher.emit(RunEvent::RunFinished { summary: summary.clone() });
+        Ok(summary)
     })
 }
 
@@ -106,6 +114,10 @@ pub(crate) struct Dispatcher<'a> {
     sink: UnboundedSender<Tagged>,
     inbox: UnboundedReceiver<Tagged>,
     outcomes: Vec<Option<Outcome>>,
+    /// When the generations were committed that this run has read back, by job.
+    pub(crate) committed: Vec<Option<Timestamp>>,
+    /// What the attempts at each job took.
+    pub(crate) spent: Vec<Duration>,
     /// What all attempts took that ended.
     pub(crate) times: StageTimes,
     /// How often each job has diverged.
@@ -141,6 +153,8 @@ impl<'a> Dispatcher<'a> {
             sink,
             inbox,
             outcomes: vec![None; plan.jobs.len()],
+            committed: vec![None; plan.jobs.len()],
+            spent: vec![Duration::ZERO; plan.jobs.len()],
             times: StageTimes::default(),
             diverged: vec![0; plan.jobs.len()],
             next_sample: Instant::now(),
@@ -166,14 +180,29 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn finish(&mut self) -> RunSummary {
+    /// Sums the run up, also in its record.
+    fn summarise(&mut self) -> RunSummary {
         let outcomes = std::mem::take(&mut self.outcomes);
-        let symbols = self.plan.jobs.iter().zip(outcomes).map(|(job, outcome)| SymbolSummary {
-            symbol: job.symbol.clone(),
-            outcome: outcome.unwrap_or(Outcome::Interrupted { started: false }),
+        let last_success = |job: usize, symbol, outcome: &Outcome| {
+            let up_to_date = match outcome {
+                Outcome::UpToDate { generation } => Some(*generation),
+                _ => None,
+            };
+            let before = || history::last_success(&self.store.symbol(symbol), up_to_date);
+            self.committed[job].or_else(before)
+        };
+        let all = self.plan.jobs.iter().zip(outcomes).enumerate();
+        let symbols = all.map(|(job, (JobSpec { symbol, .. }, outcome))| {
+            let outcome = outcome.unwrap_or(Outcome::Interrupted { started: false });
+            SymbolSummary {
+                symbol: symbol.clone(),
+                last_success: last_success(job, symbol, &outcome),
+                attempt_seconds: self.spent[job].as_secs_f64(),
+                outcome,
+            }
         });
         let seconds = self.started.elapsed().as_secs_f64();
-        let summary = RunSummary::new(
+        let mut summary = RunSummary::new(
             self.plan.run.clone(),
             self.plan.created_at,
             seconds,
@@ -181,12 +210,34 @@ impl<'a> Dispatcher<'a> {
             RunTime::new(self.plan.workers(), seconds, self.times),
             symbols.collect(),
         );
-        self.emit(RunEvent::RunFinished { summary: summary.clone() });
+        summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());
         // What was committed must be told all the same.
         if let Err(error) = self.record.finish(&summary) {
             tracing::error!(error = cause_chain(&error), "the summary is not in the run's record");
         }
         summary
+    }
+
+    /// The newest earlier run of the same symbols in which all went well.
+    fn last_complete_run(&self) -> Option<CompleteRun> {
+        let symbols = self.plan.jobs.iter().map(|job| &job.symbol).collect();
+        let found = history::last_complete_run(&self.store.runs_dir(), &symbols);
+        found.unwrap_or_else(|error| {
+            let error = cause_chain(&error);
+            tracing::warn!(error, "cannot tell when all went well the last time");
+            None
+        })
+    }
+
+    /// Tells somebody how the run ended, if there is something to tell.
+    async fn notify(&mut self, notify: &Notify<'_>, summary: &RunSummary, signals: &mut Signals) {
+        let Some(message) = (notify.compose)(summary) else { return };
+        let log = self.record.dir().join("logs").join(NOTIFY_LOG);
+        let enough = impatience(signals, self.interrupt.map(|(_, at)| at));
+        let told = deliver(&notify.notification, &message, Some(&log), enough).await;
+        for told in told {
+            self.emit(RunEvent::Notified(told));
+        }
     }
 
     fn announce(&mut self) {
@@ -374,6 +425,19 @@ impl<'a> Dispatcher<'a> {
         };
         self.outcomes[job] = Some(outcome.clone());
         self.emit(RunEvent::SymbolFinished { symbol, outcome });
+    }
+}
+
+/// Waits for a signal that asks to end at once. `interrupted` is when the run was asked to end.
+async fn impatience(signals: &mut Signals, interrupted: Option<Instant>) {
+    loop {
+        let repeated = || interrupted.is_some_and(|at| at.elapsed() < SAME_INTERRUPT);
+        match signals.next().await {
+            // What runs may finish.
+            Wish::End(Interrupt::Hangup) | Wish::Status | Wish::Suspend => {}
+            Wish::End(_) if repeated() => {}
+            Wish::End(_) => return,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mambafleet_protocol::{EpochReport, FailureKind, Outcome, RunId, SampleCounts, Symbol};
 use serde::{Deserialize, Serialize};
 
-use crate::{RUN_SCHEMA, RunSummary};
+use crate::{RUN_SCHEMA, RunSummary, Told};
 
 /// An event with its time; one line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,6 +146,8 @@ pub enum RunEvent {
         /// Why.
         reason: String,
     },
+    /// Somebody was told how the run ended, or could not be. The summary is in the record by then.
+    Notified(Told),
     /// The run ended.
     RunFinished {
         /// Everything about it.

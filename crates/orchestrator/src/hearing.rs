@@ -55,7 +55,8 @@ impl Dispatcher<'_> {
             }
             (FailureKind::Crashed, cause)
         });
-        if let Some(Running { job, attempt, .. }) = worker.running {
+        if let Some(Running { job, attempt, started, .. }) = worker.running {
+            self.spent[job] += started.elapsed();
             RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
         }
         if !worker.leaving {
@@ -95,6 +96,7 @@ impl Dispatcher<'_> {
                 if ended != attempt {
                     return fault(self, format!("ended attempt {ended} instead of {attempt}"));
                 }
+                self.spent[job] += running.started.elapsed();
                 worker.running = None;
                 self.times += times;
                 let slot = worker.slot;
@@ -105,10 +107,13 @@ impl Dispatcher<'_> {
     }
 
     /// What an attempt really came to: a commit counts only if it can be read back.
-    fn judge(&self, job: usize, result: JobResult) -> JobResult {
+    fn judge(&mut self, job: usize, result: JobResult) -> JobResult {
         let JobResult::Committed { generation, .. } = result else { return result };
         match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
-            Ok(_) => result,
+            Ok(manifest) => {
+                self.committed[job] = Some(manifest.created_at);
+                result
+            }
             Err(error) => JobResult::Failed {
                 kind: FailureKind::Store,
                 cause: format!(

@@ -10,7 +10,10 @@
 mod dispatcher;
 mod event;
 mod hearing;
+mod history;
+mod http;
 mod memory;
+mod notify;
 mod plan;
 mod process;
 mod record;
@@ -22,10 +25,12 @@ mod watch;
 
 pub use dispatcher::{RunError, WorkerCommand, run};
 pub use event::{RunEvent, RunningNow, StampedEvent};
+pub use http::{HttpError, HttpUrl, InvalidHttpUrl};
+pub use notify::{Channel, Message, Notification, Notify, Told, tell};
 pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
 pub use scheduler::{Action, Input, Rules, Scheduler, Settled};
-pub use summary::{RunSummary, RunTime, SymbolSummary};
+pub use summary::{CompleteRun, RunSummary, RunTime, SymbolSummary};
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.
 pub const RUN_SCHEMA: u32 = 1;

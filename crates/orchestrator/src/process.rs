@@ -144,7 +144,7 @@ async fn end(child: &mut Child) -> Death {
     if let Err(error) = child.start_kill() {
         tracing::debug!(%error, "a worker was gone before it could be killed");
     }
-    describe(child.wait().await)
+    cause_of_death(child.wait().await)
 }
 
 /// Writes requests until the process ends, and says what it ended of.
@@ -156,7 +156,7 @@ async fn attend(
     let mut stdin = Some(stdin);
     loop {
         tokio::select! {
-            status = child.wait() => return describe(status),
+            status = child.wait() => return cause_of_death(status),
             request = inbox.recv(), if stdin.is_some() => {
                 let Some(request) = request else {
                     stdin = None;
@@ -225,7 +225,7 @@ async fn read_line(
 }
 
 /// What a process died of.
-fn describe(status: std::io::Result<ExitStatus>) -> Death {
+pub(crate) fn cause_of_death(status: std::io::Result<ExitStatus>) -> Death {
     let natural = |cause: String| Death { cause, killed: false };
     let status = match status {
         Ok(status) => status,
@@ -245,13 +245,14 @@ fn describe(status: std::io::Result<ExitStatus>) -> Death {
     })
 }
 
+/// Sends a signal to a process group.
 #[cfg(unix)]
-fn signal_group(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn signal_group(pid: u32, signal: rustix::process::Signal) {
     use rustix::process::{Pid, kill_process_group};
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw)
         && let Err(error) = kill_process_group(pid, signal)
     {
-        tracing::debug!(%error, "a worker was gone before it could be signalled");
+        tracing::debug!(%error, "a process group was gone before it could be signalled");
     }
 }
 

@@ -5,7 +5,9 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use mambafleet_artifacts::{StoreError, append_file, append_log, atomic_write_json, create_dir_durable};
+use mambafleet_artifacts::{
+    StoreError, append_file, append_log, atomic_write_json, create_dir_durable,
+};
 use mambafleet_protocol::RunId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -91,27 +93,36 @@ impl RunRecord {
     /// # Errors
     /// [`RecordError`] when the directory of all runs or a summary cannot be read.
     pub fn unfinished(runs: &Path) -> Result<Option<RunId>, RecordError> {
-        let unreadable = |source| RecordError::Read { path: runs.to_owned(), source };
-        let entries = match std::fs::read_dir(runs) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut ids: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
-        // They begin with the time.
-        ids.sort_unstable();
-        for run in ids.into_iter().rev() {
-            let dir = Self::dir_of(runs, &run);
-            if !dir.join("plan.json").is_file() {
+        for run in Self::newest_first(runs)? {
+            if !Self::dir_of(runs, &run).join("plan.json").is_file() {
                 continue;
             }
-            let summary: Option<RunSummary> = read_json(&dir.join("summary.json"))?;
+            let summary = Self::summary(runs, &run)?;
             if !summary.is_some_and(|summary| summary.all_good()) {
                 return Ok(Some(run));
             }
         }
         Ok(None)
+    }
+
+    /// All runs, the newest first.
+    pub(crate) fn newest_first(runs: &Path) -> Result<Vec<RunId>, RecordError> {
+        let unreadable = |source| RecordError::Read { path: runs.to_owned(), source };
+        let entries = match std::fs::read_dir(runs) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut ids: Vec<RunId> = names.filter_map(|name| name.parse().ok()).collect();
+        // They begin with the time.
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
+    /// What remains of an earlier run; `None` if it has not ended, or there is no such run.
+    pub(crate) fn summary(runs: &Path, run: &RunId) -> Result<Option<RunSummary>, RecordError> {
+        read_json(&Self::dir_of(runs, run).join("summary.json"))
     }
 
     /// The run's directory.

@@ -24,8 +24,21 @@ pub struct RunSummary {
     /// Where the time went.
     #[serde(default)]
     pub time: RunTime,
+    /// The newest run of exactly these symbols in which all went well: this one, or an earlier one.
+    /// `None` if there never was one.
+    #[serde(default)]
+    pub last_successful_run: Option<CompleteRun>,
     /// Every symbol of the plan, in the plan's order.
     pub symbols: Vec<SymbolSummary>,
+}
+
+/// A run in which all went well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompleteRun {
+    /// Its identifier.
+    pub run: RunId,
+    /// When it ended (UTC).
+    pub finished_at: Timestamp,
 }
 
 /// Where the time of a run went.
@@ -62,6 +75,13 @@ impl RunTime {
 pub struct SymbolSummary {
     /// The symbol.
     pub symbol: Symbol,
+    /// When its newest intact generation was trained (UTC), in this run or before it; `None` if there
+    /// is none.
+    #[serde(default)]
+    pub last_success: Option<Timestamp>,
+    /// Wall time of all its attempts in this run, in seconds.
+    #[serde(default)]
+    pub attempt_seconds: f64,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -78,8 +98,23 @@ impl RunSummary {
         time: RunTime,
         symbols: Vec<SymbolSummary>,
     ) -> Self {
-        let finished_at = Timestamp::now();
-        Self { schema: RUN_SCHEMA, run, started_at, finished_at, seconds, signal, time, symbols }
+        Self {
+            schema: RUN_SCHEMA,
+            run,
+            started_at,
+            finished_at: Timestamp::now(),
+            seconds,
+            signal,
+            time,
+            last_successful_run: None,
+            symbols,
+        }
+    }
+
+    /// This run, if all went well in it.
+    pub(crate) fn complete(&self) -> Option<CompleteRun> {
+        let (run, finished_at) = (self.run.clone(), self.finished_at);
+        self.all_good().then_some(CompleteRun { run, finished_at })
     }
 
     /// Number of symbols whose outcome has this label.

@@ -71,7 +71,7 @@ impl Fleet {
             WorkerCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
         let mut events = Events::default();
         let summary =
-            mambafleet_orchestrator::run(&plan, &self.store, command, &mut events).unwrap();
+            mambafleet_orchestrator::run(&plan, &self.store, command, None, &mut events).unwrap();
         (summary, events.0)
     }
 }

@@ -14,6 +14,17 @@ pub(crate) fn command() -> Result<Guard, CliError> {
     Ok(Guard { program, args })
 }
 
+/// How to start a program that ends with this process.
+pub(crate) fn guarded<'a>(
+    argv: impl IntoIterator<Item = &'a str>,
+) -> Result<WorkerCommand, CliError> {
+    let mut command = myself("guard")?;
+    let under = ["--under".to_owned(), std::process::id().to_string(), "--".to_owned()];
+    command.args.extend(under.map(Into::into));
+    command.args.extend(argv.into_iter().map(Into::into));
+    Ok(command)
+}
+
 /// Starts a program and watches over it, or becomes it.
 pub(crate) fn run(args: GuardArgs) -> Result<Exit, CliError> {
     let GuardArgs { staging, under, program: argv } = args;

@@ -25,6 +25,8 @@ mod train;
 mod verify;
 mod worker;
 
+pub(crate) use guard::guarded;
+
 use mambafleet_artifacts::Store;
 use mambafleet_backend::Registry;
 use mambafleet_backend_command::CommandBackend;

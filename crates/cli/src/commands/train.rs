@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mambafleet_artifacts::{FileLock, LockError, Store, StoreError, Wait, create_dir_durable};
-use mambafleet_orchestrator::{RunPlan, RunRecord, RunSummary, WorkerCommand};
+use mambafleet_artifacts::{
+    FileLock, LockError, Store, StoreError, Wait, atomic_write, create_dir_durable,
+};
+use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
 };
@@ -14,24 +16,72 @@ use serde::Serialize;
 use super::registry;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
-use crate::config::{Overrides, Settled};
+use crate::config::{Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, summary_table};
+use crate::reporters::{choose, fleet, junit, junit_error, summary_table};
 use crate::table::render;
 
-/// Plans, trains and reports.
+/// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
+/// begin.
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
+    if let Some(file) = &args.junit {
+        check_place(file)?;
+    }
     let loaded = configuration(common, overrides(args)?)?;
+    let herald = Herald::new(&loaded.config)?.filter(|_| !args.dry_run);
+    let ended = train(&loaded, args, herald.as_ref(), output);
+    if let Err(error) = &ended {
+        if let Some(file) = &args.junit {
+            // What an earlier run has left there would be taken for this one's.
+            write_junit(file, &junit_error(error));
+        }
+        if let Some(herald) = &herald {
+            herald.tell_error(error, &loaded.config.store.dir);
+        }
+    }
+    ended
+}
+
+/// Refuses a file that could not be written in the end, before anything is done.
+fn check_place(file: &Path) -> Result<(), CliError> {
+    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let wrong = |what: String| Err(CliError::usage(format!("--junit {}: {what}", file.display())));
+    if !dir.is_dir() {
+        return wrong(format!("{} is not a directory", dir.display()));
+    }
+    // A device or a pipe would be replaced by a file.
+    if file.exists() && !file.is_file() || file.file_name().is_none() {
+        return wrong("is not a file".to_owned());
+    }
+    Ok(())
+}
+
+/// Writes JUnit XML whole or not at all; tells whether that went well.
+fn write_junit(file: &Path, xml: &str) -> bool {
+    let written = atomic_write(file, xml.as_bytes());
+    if let Err(error) = &written {
+        tracing::warn!(error = cause_chain(error), "there is no JUnit file");
+    }
+    written.is_ok()
+}
+
+fn train(
+    loaded: &Loaded,
+    args: &TrainArgs,
+    herald: Option<&Herald>,
+    output: Output,
+) -> Result<Exit, CliError> {
     let config = &loaded.config;
     let mut own = BTreeMap::new();
     let mut plan = match &args.resume {
         Some(run) => resume(config, earlier(&config.store.dir, run)?)?,
         None => {
             let symbols = select(&args.selection, config)?;
-            let settled = settle(&loaded, &symbols)?;
+            let settled = settle(loaded, &symbols)?;
             own.extend(symbols.iter().cloned().zip(settled.iter().map(own_settings)));
             make(config, symbols, &settled, args.force)?
         }
@@ -51,16 +101,44 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
+    carry_out(&plan, &store, herald, args.junit.as_deref(), output)
+}
+
+/// Carries out the plan, and reports.
+fn carry_out(
+    plan: &RunPlan,
+    store: &Store,
+    herald: Option<&Herald>,
+    junit_file: Option<&Path>,
+    output: Output,
+) -> Result<Exit, CliError> {
+    let runs = store.runs_dir();
+    let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
+    let compose = |summary: &RunSummary| {
+        herald?.message(summary, exit(summary), &plan.store, &runs, synthetic)
+    };
+    let notification = herald.map(|herald| herald.notification.clone());
+    let notify = notification.map(|notification| Notify { notification, compose: &compose });
     let mut reporter = choose(output);
+    let worker = myself("worker")?;
     let summary =
-        mambafleet_orchestrator::run(&plan, &store, myself("worker")?, reporter.as_mut())?;
+        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
+    let record = RunRecord::dir_of(&runs, &plan.run);
+    let xml = junit(&summary);
+    write_junit(&record.join(JUNIT_FILE), &xml);
+    let written = junit_file.is_none_or(|file| write_junit(file, &xml));
     if !output.is_json() {
-        let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
-        let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
         output.line(&summary_table(&summary, &record, synthetic))?;
     }
-    Ok(exit(&summary))
+    Ok(match exit(&summary) {
+        // Whoever reads the file must not take an old one for new.
+        Exit::Success if !written => Exit::Internal,
+        exit => exit,
+    })
 }
+
+/// The JUnit file in the run's record.
+const JUNIT_FILE: &str = "junit.xml";
 
 /// The plan of the run to go on with: the one that is named, or the newest that did not finish well.
 fn earlier(store: &Path, name: &str) -> Result<RunPlan, CliError> {

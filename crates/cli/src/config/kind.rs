@@ -37,6 +37,7 @@ fn special(path: &str) -> Option<Kind> {
         "run.memory_limit" => Kind::SizeOrNone,
         "run.jobs_per_worker" | "run.max_failures" => Kind::WordOrWhole("none"),
         "run.deadline" => Kind::Deadline,
+        "notify.when" => Kind::Choice(&["always", "failure"]),
         "train.schedule" => Kind::Choice(&["cosine", "one_cycle", "constant"]),
         _ => return None,
     })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mambafleet_artifacts::Wait;
 use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
+use mambafleet_orchestrator::{HttpUrl, InvalidHttpUrl};
 use mambafleet_protocol::{
     DataSource, FailureKind, InvalidSpec, ModelSpec, ProgramSpec, ScheduleSpec, TaskSpec, TrainSpec,
 };
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     pub(crate) run: Run,
     pub(crate) retries: Retries,
+    pub(crate) notify: Notify,
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     pub(crate) lock: Lock,
     pub(crate) task: TaskSpec,
@@ -103,6 +105,57 @@ impl Retries {
         all.into_iter().filter_map(|(kind, count)| Some((kind, count.0?))).collect()
     }
 }
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notify {
+    pub(crate) when: When,
+    pub(crate) command: Vec<String>,
+    url: String,
+    pub(crate) timeout: HumanDuration,
+}
+
+/// Which ends of runs are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum When {
+    Always,
+    Failure,
+}
+
+impl Notify {
+    /// Where to post to, if anywhere.
+    pub(crate) fn url(&self) -> Result<Option<HttpUrl>, InvalidSpec> {
+        let key = "notify.url";
+        match self.url.trim() {
+            "" => Ok(None),
+            url => url.parse().map(Some).map_err(|error: InvalidHttpUrl| {
+                let message = match error {
+                    InvalidHttpUrl::Https => format!("{error}: {CURL}"),
+                    error => {
+                        format!("{error}; write one as in url = \"http://localhost:9000/hook\"")
+                    }
+                };
+                InvalidSpec { key, message }
+            }),
+        }
+    }
+
+    fn validate(&self) -> Result<(), InvalidSpec> {
+        let wrong = |key, message: &str| Err(InvalidSpec { key, message: message.to_owned() });
+        if self.timeout.0.is_zero() {
+            return wrong("notify.timeout", "must be above 0");
+        }
+        if self.command.first().is_some_and(String::is_empty) {
+            return wrong("notify.command", "begins with an empty name; write [] for no command");
+        }
+        self.url().map(drop)
+    }
+}
+
+/// How to post over an encrypted connection.
+const CURL: &str =
+    r#"leave it to a program, as in command = ["curl", "-fsS", "--json", "@-", "https://..."]"#;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,7 +246,7 @@ impl Train {
 }
 
 /// Whether a program can be found: here, or in `PATH` if its name has no separator.
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     if program.is_empty() {
         return false;
     }
@@ -245,6 +298,7 @@ impl Config {
         if self.run.retries > 100 {
             return wrong("run.retries", "must not exceed 100");
         }
+        self.notify.validate()?;
         self.task.validate()?;
         if let Err(error) = validate_features(&self.task.features) {
             let known = error.known.join(", ");

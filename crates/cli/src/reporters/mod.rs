@@ -1,6 +1,7 @@
 //! Three ways to watch a run.
 
 mod json;
+mod junit;
 #[cfg(unix)]
 mod keys;
 mod plain;
@@ -13,9 +14,10 @@ use std::io::IsTerminal;
 use indicatif::ProgressBar;
 use mambafleet_orchestrator::Reporter;
 
+pub(crate) use junit::{junit, junit_error};
 pub(crate) use plain::{count, fleet};
 pub(crate) use stress::stress_text;
-pub(crate) use summary::summary_table;
+pub(crate) use summary::{counts, last_complete, summary_table};
 
 use crate::output::Output;
 

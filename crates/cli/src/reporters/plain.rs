@@ -3,6 +3,7 @@
 use mambafleet_orchestrator::{Reporter, RunEvent, RunningNow, StampedEvent};
 use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
 
+use crate::notify::warning;
 use crate::output::say;
 use crate::table::{against, bytes as bytes_text, number, seconds};
 
@@ -59,6 +60,7 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             format!("{signal}: starting nothing new; {running} may finish{within} (again to kill)")
         }
         RunEvent::Killing { reason } => format!("killing the workers: {reason}"),
+        RunEvent::Notified(told) => return Some(format!("warning: {}", warning(told)?)),
     })
 }
 

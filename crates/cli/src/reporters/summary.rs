@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use mambafleet_orchestrator::{RunSummary, RunTime, SymbolSummary};
+use jiff::Timestamp;
+use mambafleet_orchestrator::{CompleteRun, RunSummary, RunTime, SymbolSummary};
 use mambafleet_protocol::{Outcome, Symbol};
 
 use super::plain::count;
 use crate::output::SYNTHETIC_NOTE;
-use crate::table::{Column, against, number, render, seconds};
+use crate::table::{Column, against, local, number, render, seconds};
 
 const COLUMNS: [Column<'_>; 8] = [
     ("symbol", false),
@@ -27,7 +28,7 @@ pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool
     let rows = summary.symbols.iter().map(row).collect();
     let mut text = render(&COLUMNS, rows);
     text.push('\n');
-    for SymbolSummary { symbol, outcome } in &summary.symbols {
+    for SymbolSummary { symbol, last_success, outcome, .. } in &summary.symbols {
         if let Outcome::Failed { kind, cause, hint, attempts, log } = outcome {
             let attempts = count(*attempts as usize, "attempt");
             let _ = write!(text, "\n{symbol} failed ({kind}, {attempts}): {cause}\n");
@@ -35,18 +36,43 @@ pub(crate) fn summary_table(summary: &RunSummary, record: &Path, synthetic: bool
                 let _ = writeln!(text, "  hint: {hint}");
             }
             let _ = writeln!(text, "  log:  {}", log.display());
+            let _ = writeln!(text, "  {}", last_trained(*last_success));
         }
         if let Outcome::Skipped { why, .. } = outcome {
-            let _ = write!(text, "\n{symbol} skipped: {why}\n");
+            let _ = write!(text, "\n{symbol} skipped: {why}\n  {}\n", last_trained(*last_success));
         }
     }
     let _ = write!(text, "\n{} in {}", counts(summary), seconds(summary.seconds));
     text.push_str(&time(summary));
+    if !summary.all_good() {
+        let _ = write!(text, "\n{}", last_complete(summary));
+    }
     if synthetic {
         let _ = write!(text, "\n{SYNTHETIC_NOTE}");
     }
     let _ = write!(text, "\nrecord: {}", record.display());
     text
+}
+
+/// What there is of a symbol that has no new generation.
+fn last_trained(last_success: Option<Timestamp>) -> String {
+    match last_success {
+        Some(moment) => format!("last trained {}", local(moment)),
+        None => "never trained before".to_owned(),
+    }
+}
+
+/// When all went well the last time.
+pub(crate) fn last_complete(summary: &RunSummary) -> String {
+    match &summary.last_successful_run {
+        Some(CompleteRun { run, finished_at }) => {
+            format!(
+                "last time that all of these symbols went well: {} ({run})",
+                local(*finished_at)
+            )
+        }
+        None => "not all of these symbols have ever gone well in one run".to_owned(),
+    }
 }
 
 /// Where the workers' time went, and the processor's; nothing for a run without attempts.
@@ -81,14 +107,14 @@ fn shares(parts: &[(&str, f64)]) -> String {
 }
 
 /// `2 trained, 1 failed`.
-fn counts(summary: &RunSummary) -> String {
+pub(crate) fn counts(summary: &RunSummary) -> String {
     let labels = ["trained", "up to date", "failed", "skipped", "interrupted"];
     let counted = labels.iter().map(|label| (summary.count(label), label));
     let shown = counted.filter(|(n, _)| *n > 0).map(|(n, label)| format!("{n} {label}"));
     shown.collect::<Vec<_>>().join(", ")
 }
 
-fn row(SymbolSummary { symbol, outcome }: &SymbolSummary) -> Vec<String> {
+fn row(SymbolSummary { symbol, outcome, .. }: &SymbolSummary) -> Vec<String> {
     let blank = String::new;
     match outcome {
         Outcome::Trained { generation, seconds: time, headline, .. } => vec![

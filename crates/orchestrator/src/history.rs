@@ -1,0 +1,64 @@
+//! When it last went well, as the store and the records of earlier runs say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use mambafleet_artifacts::{Manifest, SymbolStore};
+use mambafleet_protocol::{Symbol, cause_chain};
+
+use crate::{CompleteRun, RecordError, RunRecord};
+
+/// When the content of the symbol's newest intact generation was first committed; `None` when there
+/// is no such generation. The one that is up to date has just been read by a worker, so its manifest
+/// is enough. A store that cannot be read is logged.
+pub(crate) fn last_success(store: &SymbolStore, up_to_date: Option<u64>) -> Option<Timestamp> {
+    if let Some(Ok(Ok(manifest))) = up_to_date.map(|generation| store.manifest(generation)) {
+        return Some(origin(store, &manifest));
+    }
+    match store.latest() {
+        Ok(snapshot) => snapshot.map(|snapshot| origin(store, snapshot.manifest())),
+        Err(error) => {
+            let error = cause_chain(&error);
+            tracing::warn!(symbol = %store.symbol(), error, "cannot tell when it was last trained");
+            None
+        }
+    }
+}
+
+/// When the content of a generation was first committed: to go back to an old generation is not to
+/// train it. Where the old one is gone, the oldest that is left says it as well as can be.
+fn origin(store: &SymbolStore, newest: &Manifest) -> Timestamp {
+    if newest.restored_from.is_none() {
+        return newest.created_at;
+    }
+    let history = store.history().unwrap_or_default();
+    let mut at = newest;
+    while let Some(from) = &at.restored_from {
+        let older = history.iter().filter_map(|entry| entry.manifest.as_ref().ok());
+        let mut older = older.filter(|older| older.generation < at.generation);
+        match older.find(|older| older.hash == from.manifest_hash) {
+            Some(older) => at = older,
+            None => break,
+        }
+    }
+    at.created_at
+}
+
+/// The newest earlier run of exactly these symbols in which all went well. Each summary names it, so
+/// the newest summary of the set is enough.
+pub(crate) fn last_complete_run(
+    runs: &Path,
+    symbols: &BTreeSet<&Symbol>,
+) -> Result<Option<CompleteRun>, RecordError> {
+    for run in RunRecord::newest_first(runs)? {
+        // One that cannot be read is no answer, and no obstacle.
+        let Ok(Some(summary)) = RunRecord::summary(runs, &run) else { continue };
+        let of_run: BTreeSet<_> = summary.symbols.iter().map(|symbol| &symbol.symbol).collect();
+        if of_run != *symbols {
+            continue;
+        }
+        return Ok(summary.complete().or(summary.last_successful_run));
+    }
+    Ok(None)
+}
