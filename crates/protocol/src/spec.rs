@@ -167,6 +167,9 @@ pub struct TrainSpec {
     pub warmup: f64,
     /// Epochs without a better validation loss before training stops early.
     pub patience: usize,
+    /// Every so many validation samples are looked at after an epoch, the newest among them:
+    /// neighbours overlap in all but one time step.
+    pub validation_stride: usize,
     /// Seed of this symbol's initial weights and sample order.
     pub seed: u64,
 }
@@ -331,6 +334,7 @@ impl TrainSpec {
             grad_clip: 1.0,
             warmup: 0.05,
             patience: 3,
+            validation_stride: 2,
             seed: 0,
         }
     }
@@ -367,6 +371,8 @@ impl TrainSpec {
             "train.warmup",
             "must be a fraction from 0 to below 1",
         )?;
+        let stride = self.validation_stride;
+        ensure(stride >= 1, "train.validation_stride", "must be at least 1")?;
         ensure(self.patience >= 1, "train.patience", "must be at least 1 epoch")
     }
 }

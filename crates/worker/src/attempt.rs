@@ -14,7 +14,7 @@ use mambafleet_protocol::{
 
 use crate::evaluation::{Metrics, evaluate};
 use crate::metadata::METADATA_SCHEMA;
-use crate::training::{Part, Reporting};
+use crate::training::{Part, Reporting, thinned};
 use crate::{
     AttemptError, Emitter, METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds,
     fingerprint,
@@ -183,13 +183,14 @@ fn train(
     mut observer: Reporting<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, AttemptError> {
-    let part = |anchors| Part { data, anchors };
-    let mut trained =
-        backend.fit(job, &part(data.train()), &part(data.validation()), &mut observer)?;
+    let validated = thinned(data.validation(), job.train.validation_stride);
+    let train = Part { data, anchors: data.train() };
+    let validation = Part { data, anchors: &validated };
+    let mut trained = backend.fit(job, &train, &validation, &mut observer)?;
     clock.end(|times| &mut times.train);
     clock.times.train = clock.times.train - trained.validation;
     clock.times.validate += trained.validation;
-    let metrics = evaluate(&mut trained, job.task, job.config, data)?;
+    let metrics = evaluate(&mut trained, job.task, job.config, data, &validation)?;
     clock.end(|times| &mut times.evaluate);
     Ok(Fitted { tensors: trained.model.tensors()?, metrics })
 }

@@ -68,14 +68,15 @@ pub struct HorizonMetrics {
     pub skill_against_zero: f64,
 }
 
-/// Judges a trained model on the test part of `data`.
+/// Judges a trained model on the test part of `data`; `validation` is what chose its weights.
 pub(crate) fn evaluate(
     trained: &mut Fitted,
     task: &TaskSpec,
     config: &ModelConfig,
     data: &Dataset,
+    validation: &Part<'_>,
 ) -> Result<Metrics, AttemptError> {
-    let best_validation_loss = validation_loss(trained, config, data)?;
+    let best_validation_loss = validation_loss(trained, config, validation)?;
     let part = Part { data, anchors: data.test() };
     let predictions = predict_all(&part, trained.model.as_mut())?;
     let targets = targets_of(&part);
@@ -117,15 +118,14 @@ pub(crate) fn evaluate(
 fn validation_loss(
     trained: &mut Fitted,
     config: &ModelConfig,
-    data: &Dataset,
+    part: &Part<'_>,
 ) -> Result<f64, AttemptError> {
     let measured = trained.epochs.get(trained.best).map(|epoch| epoch.validation_loss);
     if let (Some(loss), None) = (measured, &trained.reported) {
         return Ok(loss);
     }
-    let part = Part { data, anchors: data.validation() };
-    let predictions = predict_all(&part, trained.model.as_mut())?;
-    finite("validation loss", config.objective.loss(&predictions, &targets_of(&part))?)
+    let predictions = predict_all(part, trained.model.as_mut())?;
+    finite("validation loss", config.objective.loss(&predictions, &targets_of(part))?)
 }
 
 /// `value`, unless it is infinite or not a number.

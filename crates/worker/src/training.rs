@@ -15,6 +15,13 @@ pub(crate) struct Part<'a> {
     pub(crate) anchors: &'a [usize],
 }
 
+/// Every `stride`-th of these, the last among them, in their order.
+pub(crate) fn thinned(anchors: &[usize], stride: usize) -> Vec<usize> {
+    let mut kept: Vec<usize> = anchors.iter().rev().step_by(stride.max(1)).copied().collect();
+    kept.reverse();
+    kept
+}
+
 impl Samples for Part<'_> {
     fn len(&self) -> usize {
         self.anchors.len()
@@ -73,5 +80,19 @@ impl Observer for Reporting<'_> {
 
     fn cancellation(&self) -> Cancellation {
         self.emitter.desertion()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thinned;
+
+    #[test]
+    fn the_newest_of_thinned_samples_stays() {
+        assert_eq!(thinned(&[3, 4, 5, 6, 7], 2), [3, 5, 7]);
+        assert_eq!(thinned(&[3, 4, 5, 6], 3), [3, 6]);
+        assert_eq!(thinned(&[3, 4, 5], 1), [3, 4, 5]);
+        assert_eq!(thinned(&[3, 4], 9), [4]);
+        assert!(thinned(&[], 2).is_empty());
     }
 }

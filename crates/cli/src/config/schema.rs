@@ -196,6 +196,7 @@ pub(crate) struct Train {
     grad_clip: f64,
     warmup: f64,
     patience: usize,
+    validation_stride: usize,
     pub(crate) seed: u64,
 }
 
@@ -213,6 +214,7 @@ impl Train {
             grad_clip: self.grad_clip,
             warmup: self.warmup,
             patience: self.patience,
+            validation_stride: self.validation_stride,
             seed: self.seed,
         }
     }
