@@ -196,10 +196,6 @@ impl<T: Real> Backward<'_, '_, T> {
         }
         let mut shared =
             Shared::new(tile, states, self.rates, self.grads.rates, &mut self.scratch.adjoint);
-        // The adjoint decays into denormal numbers, which are slow. Once in a while is enough.
-        for adjoint in shared.adjoint.iter_mut() {
-            *adjoint = both(|k| s.flushed(adjoint[k]));
-        }
         let d = tile.load(self.inputs.d, 0);
         let d_grad = &mut s.pairs_mut(&mut self.scratch.d)[index];
         for (at, t) in steps.enumerate().rev() {
@@ -286,7 +282,7 @@ impl<S: Simd> Shared<'_, S> {
                 c_sum = s.mul_add(step.dy[k], next[k], c_sum);
                 b_sum = s.mul_add(g, step.drive[k], b_sum);
                 d_drive[k] = s.mul_add(g, b, d_drive[k]);
-                let carried = s.mul(g, decay[k]);
+                let carried = s.flushed(s.mul(g, decay[k]));
                 adjoint[k] = carried;
                 let through = s.mul(carried, past[k]);
                 d_dt[k] = s.mul_add(through, rate[k], d_dt[k]);
