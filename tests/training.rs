@@ -37,6 +37,12 @@ fn the_record_of_a_run_is_complete() {
     assert_eq!(summary, ended.summary());
     let plan: serde_json::Value = serde_json::from_str(&read("plan.json")).unwrap();
     assert_eq!(plan["jobs"].as_array().unwrap().len(), 3);
+    let spent = |stage: &str| summary["time"]["stages"][stage]["seconds"].as_f64().unwrap();
+    assert!(spent("train") > spent("validate") && spent("validate") > 0.0, "{summary}");
+    if cfg!(target_os = "linux") {
+        // A process that holds a model is larger than one that does nothing.
+        assert!(summary["time"]["worker_memory"].as_u64().unwrap() > 4 << 20, "{summary}");
+    }
     // What was shown is what was written, line by line.
     assert_eq!(ended.lines(), sandbox.events());
     assert!(ended.lines().iter().all(|event| event["schema"] == 1 && event["at"].is_string()));

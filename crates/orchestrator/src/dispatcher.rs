@@ -120,6 +120,8 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) spent: Vec<Duration>,
     /// What all attempts took that ended.
     pub(crate) times: StageTimes,
+    /// The most memory of a worker, in bytes.
+    pub(crate) worker_memory: Option<u64>,
     /// How often each job has diverged.
     diverged: Vec<i32>,
     /// When the workers' memory is looked at again.
@@ -156,6 +158,7 @@ impl<'a> Dispatcher<'a> {
             committed: vec![None; plan.jobs.len()],
             spent: vec![Duration::ZERO; plan.jobs.len()],
             times: StageTimes::default(),
+            worker_memory: None,
             diverged: vec![0; plan.jobs.len()],
             next_sample: Instant::now(),
             interrupt: None,
@@ -207,7 +210,7 @@ impl<'a> Dispatcher<'a> {
             self.plan.created_at,
             seconds,
             self.interrupt.map(|(interrupt, _)| interrupt.number()),
-            RunTime::new(self.plan.workers(), seconds, self.times),
+            RunTime::new(self.plan.workers(), seconds, self.times, self.worker_memory),
             symbols.collect(),
         );
         summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());

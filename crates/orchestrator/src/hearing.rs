@@ -99,6 +99,8 @@ impl Dispatcher<'_> {
                 self.spent[job] += running.started.elapsed();
                 worker.running = None;
                 self.times += times;
+                let memory = worker.process.pid.and_then(memory::peak);
+                self.worker_memory = self.worker_memory.max(memory);
                 let slot = worker.slot;
                 let result = self.judge(job, result);
                 self.feed(Input::AttemptEnded { slot, seconds, result });

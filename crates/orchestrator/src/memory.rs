@@ -34,6 +34,17 @@ pub(crate) fn resident(_pids: &[u32]) -> BTreeMap<u32, u64> {
     BTreeMap::new()
 }
 
+/// The most resident memory that a process has had so far, in bytes; without its children.
+#[cfg(target_os = "linux")]
+pub(crate) fn peak(pid: u32) -> Option<u64> {
+    field(pid, "VmHWM:").map(|kilobytes| kilobytes * 1024)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn peak(_pid: u32) -> Option<u64> {
+    None
+}
+
 /// A number in `/proc/<pid>/status`.
 #[cfg(target_os = "linux")]
 fn field(pid: u32, name: &str) -> Option<u64> {

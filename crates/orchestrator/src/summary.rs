@@ -53,14 +53,23 @@ pub struct RunTime {
     pub idle_seconds: f64,
     /// Processor time of the orchestrator, in seconds.
     pub orchestrator_cpu_seconds: f64,
+    /// The most memory that a worker has had at the end of an attempt or before, in bytes; `None` where
+    /// the system does not say (it does on Linux) or no attempt ended.
+    #[serde(default)]
+    pub worker_memory: Option<u64>,
 }
 
 impl RunTime {
     /// The account of a run that took `seconds` and ends now.
-    pub(crate) fn new(workers: usize, seconds: f64, stages: StageTimes) -> Self {
+    pub(crate) fn new(
+        workers: usize,
+        seconds: f64,
+        stages: StageTimes,
+        worker_memory: Option<u64>,
+    ) -> Self {
         let idle_seconds = (workers as f64 * seconds - stages.total().seconds).max(0.0);
         let orchestrator_cpu_seconds = process_cpu_time().as_secs_f64();
-        Self { workers, stages, idle_seconds, orchestrator_cpu_seconds }
+        Self { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory }
     }
 
     /// Processor time of all workers and the orchestrator, in seconds.

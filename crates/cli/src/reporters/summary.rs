@@ -9,7 +9,7 @@ use mambafleet_protocol::{Outcome, Symbol};
 
 use super::plain::count;
 use crate::output::SYNTHETIC_NOTE;
-use crate::table::{Column, against, local, number, render, seconds};
+use crate::table::{Column, against, bytes, local, number, render, seconds};
 
 const COLUMNS: [Column<'_>; 8] = [
     ("symbol", false),
@@ -77,7 +77,8 @@ pub(crate) fn last_complete(summary: &RunSummary) -> String {
 
 /// Where the workers' time went, and the processor's; nothing for a run without attempts.
 fn time(summary: &RunSummary) -> String {
-    let RunTime { workers, stages, idle_seconds, orchestrator_cpu_seconds } = summary.time;
+    let RunTime { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory } =
+        summary.time;
     let mut parts: Vec<_> =
         stages.named().into_iter().map(|(name, spent)| (name, spent.seconds)).collect();
     parts.push(("idle", idle_seconds));
@@ -95,6 +96,9 @@ fn time(summary: &RunSummary) -> String {
             "\nprocessor time {}: {in_training:.1} % in training steps, {own:.1} % orchestrator",
             seconds(used)
         );
+    }
+    if let Some(memory) = worker_memory {
+        let _ = write!(text, "\nmemory of a worker: at most {}", bytes(memory));
     }
     text
 }
