@@ -137,7 +137,7 @@ fn train_spec(schedule: &str) -> TrainSpec {
     let spec = json!({
         "backend": "command", "epochs": 4, "batch_size": 16, "accumulate": 2, "learning_rate": 3e-3,
         "schedule": schedule, "weight_decay": 0.1, "grad_clip": 0.5, "warmup": 0.2, "patience": 4,
-        "seed": 7,
+        "validation_stride": 1, "seed": 7,
     });
     serde_json::from_value(spec).unwrap()
 }
