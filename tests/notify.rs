@@ -147,6 +147,20 @@ fn a_command_that_hangs_is_killed_with_all_it_has_started() {
 }
 
 #[test]
+fn of_what_a_command_prints_without_end_the_beginning_is_kept() {
+    let sandbox = Sandbox::new();
+    let script = "yes | head -c 3000000; yes no | head -c 3000000 >&2; echo done > read.txt";
+    sandbox.configure(&format!("[notify]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n"));
+    let ended = sandbox.run("train --symbols A").expect(0);
+    assert!(!ended.stderr.contains("notify"), "{}", ended.stderr);
+    // All of it was read, so that nothing stood in the command's way.
+    assert!(sandbox.path("read.txt").is_file());
+    let log = sandbox.runs().pop().unwrap().join("logs/notify.log");
+    let kept = std::fs::metadata(log).unwrap().len();
+    assert!((100_000..=140_000).contains(&kept), "{kept}");
+}
+
+#[test]
 fn a_command_that_reads_nothing_is_no_obstacle() {
     let sandbox = Sandbox::new();
     sandbox.configure("[notify]\ncommand = [\"true\"]\n");

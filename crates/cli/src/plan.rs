@@ -166,6 +166,7 @@ pub(crate) fn make(
             threads,
             force,
             resumes: Vec::new(),
+            check_only: false,
             learning_rate_scale: 1.0,
             expected_seconds: None,
             lock_timeout_ms,

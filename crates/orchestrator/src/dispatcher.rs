@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
-    FailureKind, JobResult, JobSpec, Outcome, StageTimes, Symbol, WorkerRequest, cause_chain,
+    FailureKind, JobResult, JobSpec, Outcome, SkipReason, StageTimes, Symbol, WorkerRequest,
+    cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -31,7 +32,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Signals this close to the first one are the same wish: `timeout` and some service managers
 /// signal both a process and its group.
-const SAME_INTERRUPT: Duration = Duration::from_millis(500);
+const SAME_INTERRUPT: Duration = Duration::from_millis(100);
 
 /// A run that could not be carried out. What single symbols fail of is no such error: it is in
 /// the [`RunSummary`].
@@ -331,7 +332,8 @@ impl<'a> Dispatcher<'a> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Spawn { slot } => self.spawn(slot),
-            Action::Assign { slot, job, attempt } => self.assign(slot, job, attempt),
+            Action::Assign { slot, job, attempt } => self.assign(slot, job, attempt, false),
+            Action::Check { slot, job, attempt } => self.assign(slot, job, attempt, true),
             Action::Stop { slot } => {
                 if let Some((_, worker)) = self.in_slot(slot) {
                     worker.leaving = true;
@@ -384,9 +386,9 @@ impl<'a> Dispatcher<'a> {
         }
     }
 
-    fn assign(&mut self, slot: usize, job: usize, attempt: u32) {
+    fn assign(&mut self, slot: usize, job: usize, attempt: u32, check_only: bool) {
         let mut spec = self.plan.jobs[job].clone();
-        spec.attempt = attempt;
+        (spec.attempt, spec.check_only) = (attempt, check_only);
         let scale = self.plan.policy.diverged_learning_rate;
         spec.learning_rate_scale *= scale.powi(self.diverged[job]);
         spec.log = self.log_of(&spec.symbol, attempt);
@@ -417,6 +419,10 @@ impl<'a> Dispatcher<'a> {
             }
             Settled::Attempt { result, seconds } => match result {
                 JobResult::UpToDate { generation } => Outcome::UpToDate { generation },
+                JobResult::TooLate => {
+                    let reason = SkipReason::Deadline;
+                    Outcome::Skipped { reason, attempts, why: self.why_skipped(job, reason) }
+                }
                 JobResult::Committed { generation, headline } => {
                     Outcome::Trained { generation, attempts, seconds, headline }
                 }

@@ -57,7 +57,8 @@ impl Dispatcher<'_> {
         });
         if let Some(Running { job, attempt, started, .. }) = worker.running {
             self.spent[job] += started.elapsed();
-            RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
+            let log = self.log_of(&self.plan.jobs[job].symbol, attempt);
+            RunRecord::note(&log, &format!("attempt {attempt}: {cause}"));
         }
         if !worker.leaving {
             let pid = worker.process.pid;
@@ -102,28 +103,26 @@ impl Dispatcher<'_> {
                 let memory = worker.process.pid.and_then(memory::peak);
                 self.worker_memory = self.worker_memory.max(memory);
                 let slot = worker.slot;
-                let result = self.judge(job, result);
+                let result = self.judge(job, attempt, result);
                 self.feed(Input::AttemptEnded { slot, seconds, result });
             }
         }
     }
 
     /// What an attempt really came to: a commit counts only if it can be read back.
-    fn judge(&mut self, job: usize, result: JobResult) -> JobResult {
+    fn judge(&mut self, job: usize, attempt: u32, result: JobResult) -> JobResult {
         let JobResult::Committed { generation, .. } = result else { return result };
         match self.store.symbol(&self.plan.jobs[job].symbol).verify(generation) {
             Ok(manifest) => {
                 self.committed[job] = Some(manifest.created_at);
                 result
             }
-            Err(error) => JobResult::Failed {
-                kind: FailureKind::Store,
-                cause: format!(
-                    "generation {generation} cannot be read back: {}",
-                    cause_chain(&error)
-                ),
-                hint: None,
-            },
+            Err(error) => {
+                let cause = cause_chain(&error);
+                let cause = format!("generation {generation} cannot be read back: {cause}");
+                RunRecord::note(&self.log_of(&self.plan.jobs[job].symbol, attempt), &cause);
+                JobResult::Failed { kind: FailureKind::Store, cause, hint: None }
+            }
         }
     }
 }

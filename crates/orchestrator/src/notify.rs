@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mambafleet_artifacts::append_file;
 use mambafleet_protocol::cause_chain;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
@@ -20,6 +20,12 @@ use crate::{RunError, RunSummary};
 
 /// How long a killed command may take to be gone.
 const DEATH: Duration = Duration::from_secs(1);
+
+/// So much of the command's output is kept: the disk is there for models.
+const OUTPUT_KEPT: u64 = 64 << 10;
+
+/// How long output is waited for when the command has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// The log of the command, in `logs/` of the run's record.
 pub(crate) const NOTIFY_LOG: &str = "notify.log";
@@ -153,14 +159,18 @@ async fn run(
 ) -> Result<(), NotifyError> {
     let mut builder = Command::new(&command.program);
     builder.args(&command.args).envs(message.variables.iter().map(|(name, text)| (name, text)));
-    builder.stdin(Stdio::piped()).stdout(output(log)).kill_on_drop(true);
-    builder.stderr(log.map_or_else(Stdio::inherit, |log| output(Some(log))));
+    builder.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    builder.stderr(if log.is_some() { Stdio::piped() } else { Stdio::inherit() });
     #[cfg(unix)]
     builder.process_group(0);
     let mut child = builder.spawn().map_err(NotifyError::Start)?;
     let pid = child.id();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let kept = async {
+        tokio::join!(keep(stdout, log), keep(stderr, log));
+    };
     let status = tokio::select! {
-        status = attend(&mut child, message.json.as_bytes()) => status,
+        status = attend(&mut child, message.json.as_bytes(), kept) => status,
         error = why(stopped) => {
             end(&mut child, pid).await;
             return Err(error);
@@ -173,14 +183,28 @@ async fn run(
     Err(NotifyError::Ended(format!("{}{place}", cause_of_death(status).cause)))
 }
 
-/// Where the command's output goes.
-fn output(log: Option<&Path>) -> Stdio {
+/// Reads all of the command's output, and keeps the beginning in the log.
+async fn keep(output: Option<impl AsyncRead + Unpin>, log: Option<&Path>) {
+    let Some(mut output) = output else { return };
     let file = log.map(append_file).transpose();
-    file.ok().flatten().map_or_else(Stdio::null, Stdio::from)
+    let mut file = file.ok().flatten().map(tokio::fs::File::from_std);
+    if let Some(file) = &mut file {
+        let copied = tokio::io::copy(&mut (&mut output).take(OUTPUT_KEPT), file).await;
+        let flushed = file.flush().await;
+        if let Err(error) = copied.and(flushed) {
+            tracing::warn!(%error, "cannot write the log of the notification's command");
+        }
+    }
+    let _ = tokio::io::copy(&mut output, &mut tokio::io::sink()).await;
 }
 
-/// Hands the message over, and waits for the command's end. It need not read it.
-async fn attend(child: &mut Child, message: &[u8]) -> std::io::Result<ExitStatus> {
+/// Hands the message over, sees to the output, and waits for the command's end. It need not read the
+/// message.
+async fn attend(
+    child: &mut Child,
+    message: &[u8],
+    kept: impl Future<Output = ()>,
+) -> std::io::Result<ExitStatus> {
     let stdin = child.stdin.take();
     let hand_over = async move {
         if let Some(mut stdin) = stdin
@@ -189,12 +213,19 @@ async fn attend(child: &mut Child, message: &[u8]) -> std::io::Result<ExitStatus
             tracing::debug!(%error, "the notification's command does not read the message");
         }
     };
-    tokio::pin!(hand_over);
-    let mut handed_over = false;
+    tokio::pin!(hand_over, kept);
+    let (mut handed_over, mut silent) = (false, false);
     loop {
         tokio::select! {
-            status = child.wait() => return status,
+            status = child.wait() => {
+                if !silent {
+                    // What is in the pipes is read still; others may hold them open for ever.
+                    let _ = tokio::time::timeout(LAST_WORDS, kept).await;
+                }
+                return status;
+            }
             () = &mut hand_over, if !handed_over => handed_over = true,
+            () = &mut kept, if !silent => silent = true,
         }
     }
 }

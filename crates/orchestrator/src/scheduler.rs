@@ -66,6 +66,15 @@ pub enum Action {
         /// Which attempt, from 1.
         attempt: u32,
     },
+    /// Let the worker in this slot find out whether a job needs to be done, for which there is no time.
+    Check {
+        /// The slot.
+        slot: usize,
+        /// Index of the job in the plan.
+        job: usize,
+        /// Which attempt it would be.
+        attempt: u32,
+    },
     /// Ask the worker in this slot to end.
     Stop {
         /// The slot.
@@ -126,7 +135,7 @@ pub struct Rules {
     pub seed: u64,
     /// Jobs that a worker does before another one takes its place.
     pub jobs_per_worker: Option<u32>,
-    /// Nothing is started that cannot be done by this time since the run began.
+    /// Nothing is trained that cannot be done by this time since the run began.
     pub deadline: Option<Duration>,
     /// What each job will take, where that is known.
     pub expected: Vec<Option<Duration>>,
@@ -309,6 +318,10 @@ impl Scheduler {
                 self.delayed.push((now + delay, job));
                 actions.push(Action::Retry { job, attempt, kind, cause, delay });
             }
+            Settled::Attempt { result: JobResult::TooLate, .. } => {
+                self.attempts[job] -= 1;
+                self.settle(job, Settled::Skipped { reason: SkipReason::Deadline }, actions);
+            }
             end => self.settle(job, end, actions),
         }
     }
@@ -332,23 +345,21 @@ impl Scheduler {
         }
     }
 
-    /// Settles what can no longer be done by the deadline, as far as is known.
+    /// Settles what waits at the deadline.
     fn skip_late(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let Some(deadline) = self.rules.deadline else { return };
-        let left = deadline.saturating_sub(now);
-        let expected = &self.rules.expected;
-        let late = |job: usize| {
-            let expected = expected.get(job).copied().flatten().unwrap_or_default();
-            left.is_zero() || expected > left
-        };
-        let mut skipped: Vec<usize> = self.ready.iter().copied().filter(|job| late(*job)).collect();
-        self.ready.retain(|job| !late(*job));
-        if left.is_zero() {
-            skipped.extend(self.delayed.drain(..).map(|(_, job)| job));
+        if self.rules.deadline.is_none_or(|deadline| now < deadline) {
+            return;
         }
-        for job in skipped {
+        for job in self.take_waiting() {
             self.settle(job, Settled::Skipped { reason: SkipReason::Deadline }, actions);
         }
+    }
+
+    /// Whether a job can no longer be done by the deadline, as far as is known.
+    fn is_late(&self, now: Duration, job: usize) -> bool {
+        let Some(deadline) = self.rules.deadline else { return false };
+        let expected = self.rules.expected.get(job).copied().flatten().unwrap_or_default();
+        expected > deadline.saturating_sub(now)
     }
 
     /// The next job that may start now: none while one runs that must be alone, and one that must
@@ -410,7 +421,12 @@ impl Scheduler {
             if !tired && let Some(job) = self.next_ready() {
                 self.slots[slot] = Slot::Busy(job);
                 self.attempts[job] += 1;
-                actions.push(Action::Assign { slot, job, attempt: self.attempts[job] });
+                let attempt = self.attempts[job];
+                actions.push(if self.is_late(now, job) {
+                    Action::Check { slot, job, attempt }
+                } else {
+                    Action::Assign { slot, job, attempt }
+                });
             } else if tired || self.unsettled == 0 || self.draining {
                 self.slots[slot] = Slot::Leaving;
                 actions.push(Action::Stop { slot });

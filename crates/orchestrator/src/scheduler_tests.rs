@@ -173,10 +173,15 @@ fn nothing_starts_that_cannot_be_done_by_the_deadline() {
     let expected = [2, 100, 3, 1].map(|n| Some(n * SECOND)).to_vec();
     let deadline = Some(10 * SECOND);
     let mut s = started(4, 1, Rules { deadline, expected, ..rules(0, 1) });
-    // Job 1 was skipped at once. What is left is looked at again each time.
+    // For jobs 1 and 2 there is time to see whether they need to be done, and no more.
+    let check = |job| Some(Action::Check { slot: 0, job, attempt: 1 });
     let actions = s.on(8 * SECOND, ended(0, up_to_date()));
-    assert_eq!(actions[1], skipped(2, 0, SkipReason::Deadline));
-    assert_eq!(actions[2], Action::Assign { slot: 0, job: 3, attempt: 1 });
+    assert_eq!(actions.last().cloned(), check(1));
+    let actions = s.on(8 * SECOND, ended(0, JobResult::TooLate));
+    assert_eq!(actions[0], skipped(1, 0, SkipReason::Deadline));
+    assert_eq!(actions.last().cloned(), check(2));
+    let actions = s.on(8 * SECOND, ended(0, up_to_date()));
+    assert_eq!(actions.last(), Some(&Action::Assign { slot: 0, job: 3, attempt: 1 }));
     s.on(12 * SECOND, ended(0, up_to_date()));
     s.on(12 * SECOND, gone(0));
     assert!(s.is_done());
@@ -258,7 +263,7 @@ impl Fleet {
                     assert!(self.alive.insert(slot, None).is_none(), "slot taken twice");
                     self.leaving.remove(&slot);
                 }
-                Action::Assign { slot, job, attempt } => {
+                Action::Assign { slot, job, attempt } | Action::Check { slot, job, attempt } => {
                     assert!(!self.draining, "assigned while draining");
                     let running = self.alive.values().any(|held| *held == Some(job));
                     assert!(!running, "job {job} runs twice");

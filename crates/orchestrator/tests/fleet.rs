@@ -157,7 +157,7 @@ fn every_way_to_die_is_named() {
         assert_eq!(kind, FailureKind::Crashed);
         assert!(cause.contains(expected), "{cause}");
         let log = std::fs::read_to_string(log).unwrap();
-        assert!(log.contains("attempt 2 on worker") && log.contains(expected), "{log}");
+        assert!(log.contains("attempt 2: worker") && log.contains(expected), "{log}");
     }
 }
 

@@ -117,6 +117,8 @@ pub enum JobResult {
         /// Its number.
         generation: u64,
     },
+    /// There is no such generation, and no time to train one ([`crate::JobSpec::check_only`]).
+    TooLate,
     /// Nothing was committed.
     Failed {
         /// The kind of failure.

@@ -36,6 +36,10 @@ pub struct JobSpec {
     /// Earlier runs that this one goes on with: what they have committed is up to date, also under
     /// `force`.
     pub resumes: Vec<RunId>,
+    /// Whether there is no time to train: the worker finds out whether there is anything to be done, and
+    /// leaves it at that.
+    #[serde(default)]
+    pub check_only: bool,
     /// What the learning rate is multiplied with in this attempt, after earlier ones diverged. Not
     /// part of the fingerprint: the settings that were asked for are.
     pub learning_rate_scale: f64,
@@ -65,6 +69,7 @@ impl JobSpec {
             threads: 1,
             force: false,
             resumes: Vec::new(),
+            check_only: false,
             learning_rate_scale: 1.0,
             expected_seconds: None,
             lock_timeout_ms: None,

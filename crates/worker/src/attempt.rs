@@ -85,6 +85,10 @@ fn train_and_commit(
         tracing::info!(generation, "up to date");
         return Ok(JobResult::UpToDate { generation });
     }
+    if job.check_only {
+        tracing::info!("not up to date, and there is no time left to train");
+        return Ok(JobResult::TooLate);
+    }
     let data = dataset::prepare(&bars, &job.task)?;
     clock.end(|times| &mut times.load);
     announce(job, &data, bars.bars.len(), emitter);
@@ -128,9 +132,9 @@ fn train_and_commit(
             seconds: StageSeconds::from(&clock.times),
         },
     };
-    let generation = commit(job, &store, &fitted, &metadata)?;
+    let result = commit(job, &store, &fitted, &metadata)?;
     clock.end(|times| &mut times.commit);
-    Ok(JobResult::Committed { generation, headline: fitted.metrics.headline })
+    Ok(result)
 }
 
 /// The newest generation, if it has this fingerprint and is whole. When training is forced, it must
@@ -201,7 +205,7 @@ fn commit(
     store: &SymbolStore,
     fitted: &Fitted,
     metadata: &Metadata,
-) -> Result<u64, AttemptError> {
+) -> Result<JobResult, AttemptError> {
     let mut transaction = store.begin()?;
     let tensors = fitted
         .tensors
@@ -217,8 +221,14 @@ fn commit(
     transaction.prepare()?;
     let timeout = job.lock_timeout_ms.map(Duration::from_millis);
     let lock = store.lock(timeout.map_or(Wait::Auto, Wait::Until))?;
+    // Another run may have trained the same meanwhile: one generation of it will do.
+    if let Some(generation) = up_to_date(job, store, &metadata.fingerprint)? {
+        tracing::info!(generation, "another run was faster");
+        return Ok(JobResult::UpToDate { generation });
+    }
     let commit = transaction.commit(&lock)?;
     let Headline { best_validation_loss, test_loss, .. } = fitted.metrics.headline;
     tracing::info!(generation = commit.generation, best_validation_loss, test_loss, "committed");
-    Ok(commit.generation)
+    let (generation, headline) = (commit.generation, fitted.metrics.headline);
+    Ok(JobResult::Committed { generation, headline })
 }

@@ -127,12 +127,13 @@ fn carry_out(
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
     let written = junit_file.is_none_or(|file| write_junit(file, &xml));
-    if !output.is_json() {
-        output.line(&summary_table(&summary, &record, synthetic))?;
-    }
+    let table = summary_table(&summary, &record, synthetic);
+    // A terminal that is gone takes nothing from the run, nor from what is told of it.
+    let shown =
+        output.is_json() || output.line(&table).map_err(|error| output.error(&error)).is_ok();
     Ok(match exit(&summary) {
         // Whoever reads the file must not take an old one for new.
-        Exit::Success if !written => Exit::Internal,
+        Exit::Success if !written || !shown => Exit::Internal,
         exit => exit,
     })
 }
