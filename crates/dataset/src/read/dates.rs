@@ -137,7 +137,7 @@ fn named(cell: &[u8]) -> Option<Date> {
         if part.starts_with(|c: char| c.is_ascii_alphabetic()) {
             let part = part.to_ascii_lowercase();
             let is = |name: &&str| **name == part || (part.len() == 3 && name.starts_with(&part));
-            month = Some(MONTHS.iter().position(|name| is(&name))?);
+            month = Some(MONTHS.iter().position(is)?);
         } else if part.len() == 4 {
             year = digits(part.as_bytes());
         } else if part.len() <= 2 {

@@ -101,7 +101,7 @@ impl Columns {
     /// The cells that must be numbers.
     pub(super) fn numbers<'r>(&self, record: &'r ByteRecord) -> impl Iterator<Item = &'r [u8]> {
         let more = [self.adjusted, self.dividend, self.split].into_iter().flatten();
-        self.positions[1..].to_vec().into_iter().chain(more).map(|place| cell(record, place))
+        self.positions.into_iter().skip(1).chain(more).map(|place| cell(record, place))
     }
 
     /// Whether the row has as many cells as the header; if not, says so.

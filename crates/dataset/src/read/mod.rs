@@ -46,7 +46,7 @@ pub(crate) fn content(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// Whether the file begins with a header that can be understood.
 pub(crate) fn has_header(path: &Path) -> bool {
-    let find = || {
+    let find = || -> Result<bool, DataError> {
         let content = content(path)?;
         let mut records = Records::new(path, &content);
         match records.next()? {
@@ -54,7 +54,7 @@ pub(crate) fn has_header(path: &Path) -> bool {
             None => Ok(false),
         }
     };
-    find().unwrap_or_else(|_: DataError| false)
+    find().unwrap_or(false)
 }
 
 /// The bars of `symbol` in the content of a file; `path` names it in errors, and its symbol where

@@ -166,9 +166,9 @@ fn a_directory_of_three_vendors_is_inspected_against_their_common_calendar() {
     quality::compare(&mut found);
     let verdicts: Vec<_> = found.iter().map(|one| (one.symbol.as_str(), one.verdict)).collect();
     let expected = [
-        ("AAPL.yahoo", Verdict::Notes),
+        ("AAPL.yahoo", Verdict::Clean),
         ("DHR.kaggle", Verdict::Mended),
-        ("TSLA.alphavantage", Verdict::Notes),
+        ("TSLA.alphavantage", Verdict::Clean),
     ];
     assert_eq!(verdicts, expected);
     let dhr = &found[1];
