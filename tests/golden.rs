@@ -15,6 +15,8 @@ fn help() {
     }
     let help = sandbox.run("config check --help").expect(0).stdout;
     insta::assert_snapshot!("help-config-check", help);
+    let help = sandbox.run("data check --help").expect(0).stdout;
+    insta::assert_snapshot!("help-data-check", help);
     let help = sandbox.run("backends check --help").expect(0).stdout;
     insta::assert_snapshot!("help-backends-check", help);
     let help = sandbox.run("backends conform --help").expect(0).stdout;

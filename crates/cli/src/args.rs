@@ -196,9 +196,9 @@ pub(crate) struct TrainArgs {
     /// Worker processes, or "auto" for one per core [configuration key: run.parallel]
     #[arg(long, value_name = "N")]
     pub(crate) parallel: Option<String>,
-    /// Directory with one CSV file per symbol; without it, synthetic demo data [configuration
-    /// key: data.dir]
-    #[arg(long, value_name = "DIR")]
+    /// Directory with one file per symbol, or one file with all symbols; without it, synthetic demo
+    /// data [configuration key: data.dir]
+    #[arg(long, value_name = "DIR|FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Backend that trains [configuration key: train.backend]
     #[arg(long, value_name = "NAME")]
@@ -251,9 +251,9 @@ pub(crate) struct TrainArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Directory with one CSV file per symbol; without it, the data each generation was trained
-    /// on, read anew
-    #[arg(long, value_name = "DIR")]
+    /// Directory with one file per symbol, or one file with all symbols; without it, the data each
+    /// generation was trained on, read anew
+    #[arg(long, value_name = "DIR|FILE")]
     pub(crate) data: Option<PathBuf>,
 }
 
@@ -371,6 +371,34 @@ Exit codes:
     0  printed
     2  wrong usage or configuration";
 
+/// What the help says about `data check`.
+const DATA_CHECK_HELP: &str = "\
+Blemishes are treated as the keys of [data] say, and each line says what training would do:
+
+  clean    take the prices as they are
+  notes    the same; gaps, days without volume and the like are facts to know
+  mended   leave out, sort or clip some rows, and record that beside the model
+  refused  fail the symbol
+
+  gaps     sessions that most of the files have, and this one has not
+  stale    days with all prices of the day before, or the same close as the two days before
+  splits?  steps that look like a split nobody adjusted for
+  extreme  days on which the close moved by more than 35 % up or 26 % down
+
+Examples:
+  $ mambafleet data check prices
+  $ mambafleet data check all.csv.gz --format json
+
+JSON (type \"data_checked\"): symbols (each with symbol, file, verdict, bars, first, last, reading,
+findings, cause, hint), other_files. A finding has kind, count, effect and detail.
+
+Exit codes:
+    0  training would take everything, mended or not
+    1  the system refused to read the directory
+    2  wrong usage or configuration
+    3  training would refuse some of it
+    4  there are no files of prices";
+
 /// What the help says about `data synth`.
 const SYNTH_HELP: &str = "\
 Exit codes:
@@ -455,6 +483,13 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// Say what files of prices are worth, and what training would do with them
+    #[command(after_help = DATA_CHECK_HELP)]
+    Check {
+        /// Directory with one file per symbol, or one file with all symbols [default: data.dir]
+        #[arg(value_name = "DIR|FILE")]
+        path: Option<PathBuf>,
+    },
     /// Write the built-in generator's bars as CSV files
     #[command(after_help = SYNTH_HELP)]
     Synth {

@@ -66,16 +66,17 @@ pub(crate) fn path_override(
     Ok((key.to_owned(), text.to_owned(), flag.to_owned()))
 }
 
-/// The settings of each symbol. Refuses a data directory that is none, before a hundred symbols
+/// The settings of each symbol. Refuses data that are not there, before a hundred symbols
 /// fail of it one by one.
 pub(crate) fn settle(loaded: &Loaded, symbols: &[Symbol]) -> Result<Vec<Settled>, CliError> {
     let settled = symbols.iter().map(|symbol| loaded.of_symbol(symbol));
     let settled = settled.collect::<Result<Vec<_>, _>>()?;
     for Settled { config, merged, .. } in &settled {
-        if let DataSource::Csv { dir } = config.data.source()
+        if let DataSource::Csv { dir, .. } = config.data.source()
             && !dir.is_dir()
+            && !dir.is_file()
         {
-            let message = format!("{} is not a directory", dir.display());
+            let message = format!("{} is not a directory, nor a file", dir.display());
             return Err(merged.locate(InvalidSpec { key: "data.dir", message }).into());
         }
     }
@@ -149,7 +150,7 @@ pub(crate) fn make(
     let lock_timeout_ms = config.lock.timeout.0.map(millis);
     let job = |(symbol, Settled { config, .. }): (Symbol, &Settled)| -> Result<_, CliError> {
         let data = match config.data.source() {
-            DataSource::Csv { dir } => DataSource::Csv { dir: absolute(&dir)? },
+            DataSource::Csv { dir, policy } => DataSource::Csv { dir: absolute(&dir)?, policy },
             source @ DataSource::Synthetic { .. } => source,
         };
         let train = config.train.spec();

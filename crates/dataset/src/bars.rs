@@ -8,10 +8,13 @@ use jiff::civil::Date;
 use mambafleet_protocol::Symbol;
 use serde::{Deserialize, Serialize};
 
+use crate::Reading;
+
 /// The columns of a bar file, in the order in which [`write_csv`] writes them.
 pub const CSV_COLUMNS: [&str; 6] = ["date", "open", "high", "low", "close", "volume"];
 
-/// One trading day. Prices are taken as they are: adjusted for splits and dividends, one hopes.
+/// One trading day. Prices and volume are adjusted for splits and dividends as far as the file they
+/// come from allows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bar {
     /// The trading day.
@@ -40,6 +43,8 @@ pub struct Bars {
     pub origin: Origin,
     /// One bar per trading day, dates strictly ascending.
     pub bars: Vec<Bar>,
+    /// What the file was that they come from, and what was done to it.
+    pub reading: Option<Reading>,
 }
 
 /// Where bars come from.
@@ -51,7 +56,7 @@ pub enum Origin {
         /// The generator's seed; the symbol is mixed in.
         seed: u64,
     },
-    /// A CSV file.
+    /// A file of prices.
     Csv {
         /// The file.
         path: PathBuf,
@@ -119,6 +124,7 @@ mod tests {
             symbol: Symbol::new("A").unwrap(),
             origin: Origin::Synthetic { seed: 1 },
             bars: vec![bar(2, 11.0), bar(3, 0.1 + 0.2)],
+            reading: None,
         }
     }
 

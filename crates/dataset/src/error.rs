@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use mambafleet_protocol::{InvalidSpec, Symbol};
 
 use crate::scaler::InvalidScaler;
-use crate::{CSV_COLUMNS, Origin, UnknownFeature};
+use crate::{CSV_COLUMNS, Origin, ROWS_PER_DROPPED, SuspectedSplit, UnknownFeature};
 
 /// Why data could not be read or prepared. `Display` is one line that names the file or symbol
 /// and the fault; [`hint`](Self::hint) says what to do.
@@ -68,8 +68,8 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
     },
-    /// The cells are not separated by commas.
-    #[error("{}, line {line}: cells are separated by {separator:?}, not by commas", .path.display())]
+    /// The cells are separated by something unusual.
+    #[error("{}, line {line}: cells are separated by {separator:?}, not by commas, semicolons or tabs", .path.display())]
     Separator {
         /// The file.
         path: PathBuf,
@@ -109,6 +109,90 @@ pub enum DataError {
         problems: Vec<Problem>,
         /// How many problems there are in all.
         total: usize,
+    },
+    /// The file is compressed, and cannot be unpacked.
+    #[error("cannot unpack {} ({format}): {source}", .path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// How it is compressed.
+        format: &'static str,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// The dates can be read with the day first or with the month first.
+    #[error(
+        "{}, line {line}: {date} can be read in two ways, and no other date in the file tells which",
+        .path.display()
+    )]
+    AmbiguousDates {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first date, from 1.
+        line: u64,
+        /// That date, in quotes.
+        date: String,
+    },
+    /// The file holds several symbols, but not this one.
+    #[error("no data for {symbol}: it is none of the {symbols} symbols in {}", .path.display())]
+    NotInFile {
+        /// The symbol without data.
+        symbol: Symbol,
+        /// The file searched.
+        path: PathBuf,
+        /// The symbol there with the most similar name, if one is similar.
+        nearest: Option<String>,
+        /// How many symbols the file holds.
+        symbols: usize,
+    },
+    /// A file given for all symbols does not say whose rows are whose.
+    #[error("{} has no column for the symbol, and is not named after {symbol}", .path.display())]
+    NoSymbolColumn {
+        /// The file.
+        path: PathBuf,
+        /// The symbol looked for.
+        symbol: Symbol,
+    },
+    /// The file's name and the symbol in it contradict each other.
+    #[error("{} holds {found:?}, not {symbol}", .path.display())]
+    OtherSymbol {
+        /// The file.
+        path: PathBuf,
+        /// The symbol looked for.
+        symbol: Symbol,
+        /// The symbol in the file.
+        found: String,
+    },
+    /// The file holds several symbols where one was expected.
+    #[error("{} holds {symbols} symbols", .path.display())]
+    ManySymbols {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        symbols: usize,
+    },
+    /// So many rows were left out that what remains is no history.
+    #[error(
+        "{}: {dropped} of {rows} days would be left out, more than one in {ROWS_PER_DROPPED}",
+        .path.display()
+    )]
+    TooManyDropped {
+        /// The file.
+        path: PathBuf,
+        /// Days left out.
+        dropped: usize,
+        /// Days in all.
+        rows: usize,
+    },
+    /// The price steps as if there had been a split that nobody adjusted for.
+    #[error("{}: {first}{}", .path.display(), and_more(*.more))]
+    SuspectedSplit {
+        /// The file.
+        path: PathBuf,
+        /// The first of these steps.
+        first: SuspectedSplit,
+        /// How many more there are.
+        more: usize,
     },
     /// There are too few bars for the task.
     #[error("{symbol}: {present} bars in {origin}, but {needed} are needed to {purpose}")]
@@ -168,6 +252,10 @@ fn malformed(path: &std::path::Path, problems: &[Problem], total: usize) -> Stri
     }
 }
 
+fn and_more(more: usize) -> String {
+    if more == 0 { String::new() } else { format!(" (and {more} more)") }
+}
+
 impl DataError {
     /// The single problems of a malformed file, the first few of them; empty for other errors.
     #[must_use]
@@ -184,11 +272,12 @@ impl DataError {
         let header = CSV_COLUMNS.join(",");
         Some(match self {
             Self::MissingDirectory { .. } | Self::NotADirectory { .. } => {
-                "give the directory that holds one SYMBOL.csv per symbol".to_owned()
+                "give the directory that holds one SYMBOL.csv per symbol, or a file that holds them all"
+                    .to_owned()
             }
             Self::Missing { path, nearest, files, .. } => missing_hint(path, nearest, *files),
             Self::NotText { .. } => {
-                format!("the file must be plain CSV text in UTF-8 with the header {header}")
+                format!("the file must be CSV text in UTF-8 with the header {header}")
             }
             Self::Empty { .. } | Self::NoBars { .. } => format!(
                 "the file needs the header {header} and one row per trading day; export it again"
@@ -200,8 +289,27 @@ impl DataError {
                 "the first line must name {header} once each, in any order; \
                  further columns are ignored"
             ),
-            Self::Malformed { .. } => "correct the rows named, or export the file again; \
-                 rows go from the oldest day to the newest, one per day"
+            Self::Malformed { .. } => "correct the rows named, or export the file again; the keys \
+                 data.blank, data.duplicates, data.unsorted and data.inconsistent say what is mended"
+                .to_owned(),
+            Self::Packed { .. } => "the file is damaged or cut short; copy or export it again".to_owned(),
+            Self::AmbiguousDates { .. } => "write dates as 2024-12-31".to_owned(),
+            Self::NotInFile { nearest: Some(nearest), .. } => format!("the nearest name is {nearest}"),
+            Self::NotInFile { .. } => "leave the symbol out, or name another file".to_owned(),
+            Self::NoSymbolColumn { .. } => "add a column named symbol, or give a directory with one \
+                 SYMBOL.csv per symbol"
+                .to_owned(),
+            Self::OtherSymbol { found, .. } => {
+                format!("name the file after its symbol, {found}, or correct the column in it")
+            }
+            Self::ManySymbols { .. } => {
+                "give this file itself as --data: its rows are told apart by their symbol".to_owned()
+            }
+            Self::TooManyDropped { .. } => {
+                "export the file again; `mambafleet data check` counts what is wrong with it".to_owned()
+            }
+            Self::SuspectedSplit { .. } => "adjust the prices for splits, or give a file that says \
+                 how; data.suspected_splits = \"keep\" takes it for a move of the market"
                 .to_owned(),
             Self::TooFewRows { .. } => "provide more history, or lower task.lookback, the largest \
                  of task.horizons, or the part of task.split that takes most"

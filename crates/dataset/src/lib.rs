@@ -1,8 +1,10 @@
 //! Daily bars, features, windows, time-ordered splits and scalers.
 //!
-//! The way of the data: [`load`] reads a symbol's [`Bars`] from a CSV file ([`read_csv`]) or makes
-//! demo prices ([`synthesize`]); [`prepare`] turns them into a [`Dataset`] for training, and
-//! [`with_scaler`] into [`Windows`] for forecasting with a model trained earlier.
+//! The way of the data: [`load`] reads a symbol's [`Bars`] from a file ([`read_file`]) in one of the
+//! [`Layout`]s of vendors, mends it as a policy says ([`Reading`] tells what was done), or makes demo
+//! prices ([`synthesize`]); [`quality`] says what such files are worth. Then [`prepare`] turns the bars
+//! into a [`Dataset`] for training, and [`with_scaler`] into [`Windows`] for forecasting with a model
+//! trained earlier.
 //!
 //! What every consumer may rely on:
 //!
@@ -25,12 +27,14 @@ mod dataset;
 mod error;
 pub mod feature;
 mod nearest;
+pub mod quality;
 mod read;
 mod scaler;
 mod source;
 mod split;
 mod summary;
 mod synth;
+mod treat;
 pub mod volatility;
 mod windows;
 
@@ -38,10 +42,12 @@ pub use bars::{Bar, Bars, CSV_COLUMNS, Origin, write_csv};
 pub use dataset::{Dataset, prepare, with_scaler};
 pub use error::{DataError, Problem};
 pub use feature::{UnknownFeature, validate_features};
-pub use read::{PRICE_TOLERANCE, REPORTED_PROBLEMS, parse_csv, read_csv};
+pub use quality::SuspectedSplit;
+pub use read::{Layout, REPORTED_PROBLEMS, parse_csv, parse_file, read_file};
 pub use scaler::{InvalidScaler, Scaler};
-pub use source::{csv_path, load};
+pub use source::{csv_path, data_path, load};
 pub use split::{MIN_TEST, MIN_TRAIN, MIN_VALIDATION};
 pub use summary::{DatasetSummary, PartSummary};
 pub use synth::{MAX_SYNTHETIC_BARS, synthesize};
+pub use treat::{Adjustment, PRICE_TOLERANCE, ROWS_PER_DROPPED, Reading};
 pub use windows::Windows;

@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 use mambafleet_protocol::{DataSource, Symbol};
 
 use crate::nearest::nearest;
-use crate::{Bars, DataError, read_csv, synthesize};
+use crate::read::read_shared;
+use crate::{Bars, DataError, read_file, synthesize};
+
+/// What the names of files with prices end in.
+const ENDINGS: [&str; 3] = ["csv", "tsv", TEXT];
+
+/// Stooq's files end like that, and many a note beside them.
+const TEXT: &str = "txt";
+
+/// What may stand behind, where a file is compressed.
+const PACKED: [&str; 2] = ["gz", "zst"];
 
 /// The bars of `symbol` from `source`.
 ///
@@ -16,12 +26,13 @@ use crate::{Bars, DataError, read_csv, synthesize};
 pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
     match source {
         DataSource::Synthetic { bars, seed } => Ok(synthesize(symbol, *bars, *seed)),
-        DataSource::Csv { dir } => {
-            let path = csv_path(dir, symbol);
+        DataSource::Csv { dir, policy } if dir.is_file() => read_shared(symbol, dir, policy),
+        DataSource::Csv { dir, policy } => {
+            let path = data_path(dir, symbol);
             if differs_in_case(dir, &path) {
                 return Err(explain_missing(dir, symbol, path));
             }
-            read_csv(symbol, &path).map_err(|error| match &error {
+            read_file(symbol, &path, policy).map_err(|error| match &error {
                 DataError::Io { source, .. } if is_missing(source) => {
                     explain_missing(dir, symbol, path)
                 }
@@ -31,7 +42,37 @@ pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
     }
 }
 
-/// The file in `dir` that holds the bars of `symbol`, or would hold them if it existed.
+/// The file that holds the bars of `symbol`, or would hold them if it existed: `source` itself if it is
+/// a file; otherwise [`csv_path`], or else the first in the directory that has the same name but for
+/// its ending: `.csv`, `.txt` or `.tsv` in any capitals, also with `.gz` or `.zst` behind.
+#[must_use]
+pub fn data_path(source: &Path, symbol: &Symbol) -> PathBuf {
+    if source.is_file() {
+        return source.to_owned();
+    }
+    let usual = csv_path(source, symbol);
+    if usual.exists() {
+        return usual;
+    }
+    let plain = Some(symbol.to_string()).filter(|_| is_plain_file_name(symbol));
+    let escaped = symbol.dir_name();
+    let is_it = |name: &String| {
+        data_stem(Path::new(name))
+            .is_some_and(|stem| stem == escaped || Some(&stem) == plain.as_ref())
+    };
+    let found = data_names(source).unwrap_or_default().into_iter().filter(is_it).min();
+    found.map_or(usual, |name| source.join(name))
+}
+
+/// What stands before the endings of a file with prices: `AAPL` of `AAPL.csv.gz`; none if the name
+/// does not end like that of such a file.
+pub(crate) fn data_stem(path: &Path) -> Option<String> {
+    let name = Path::new(path.file_name()?);
+    let name = if is(name, &PACKED) { Path::new(name.file_stem()?) } else { name };
+    is(name, &ENDINGS).then(|| name.file_stem()?.to_str().map(str::to_owned))?
+}
+
+/// The CSV file in `dir` that holds the bars of `symbol`, or would hold them if it existed.
 ///
 /// A symbol that is a plain file name on every system (`BRK.B`, `^GSPC`, `EURUSD=X`) lives in
 /// `SYMBOL.csv`. Every symbol may instead use its escaped [`Symbol::dir_name`]
@@ -66,7 +107,7 @@ fn is_plain_file_name(symbol: &Symbol) -> bool {
 fn differs_in_case(dir: &Path, path: &Path) -> bool {
     cfg!(any(windows, target_vendor = "apple"))
         && path.exists()
-        && csv_names(dir).is_ok_and(|names| !names.iter().any(|name| path.ends_with(name)))
+        && data_names(dir).is_ok_and(|names| !names.iter().any(|name| path.ends_with(name)))
 }
 
 /// Whether a file could not be read because there is none.
@@ -77,7 +118,7 @@ fn is_missing(error: &io::Error) -> bool {
 /// Why there is no file at `path`: the best explanation that a look into `dir` gives.
 fn explain_missing(dir: &Path, symbol: &Symbol, path: PathBuf) -> DataError {
     let dir = dir.to_owned();
-    let names = match csv_names(&dir) {
+    let names = match data_names(&dir) {
         Ok(names) => names,
         Err(source) => {
             return match source.kind() {
@@ -87,8 +128,11 @@ fn explain_missing(dir: &Path, symbol: &Symbol, path: PathBuf) -> DataError {
             };
         }
     };
-    let stem = |name: &&String| name[..name.len() - ".csv".len()].to_owned();
-    let stems: Vec<String> = names.iter().map(|name| stem(&name)).collect();
+    // A text is as likely something else.
+    let names: Vec<String> =
+        names.into_iter().filter(|name| !is_plain_text(Path::new(name))).collect();
+    let stem = |name: &String| data_stem(Path::new(name)).unwrap_or_default();
+    let stems: Vec<String> = names.iter().map(stem).collect();
     let similar = nearest(symbol.as_str(), stems.iter().map(String::as_str));
     let nearest = similar.and_then(|best| {
         let position = stems.iter().position(|stem| stem == best)?;
@@ -97,13 +141,22 @@ fn explain_missing(dir: &Path, symbol: &Symbol, path: PathBuf) -> DataError {
     DataError::Missing { symbol: symbol.clone(), path, dir, nearest, files: names.len() }
 }
 
-/// The names in `dir` that end in `.csv`, in any mix of capitals.
-fn csv_names(dir: &Path) -> io::Result<Vec<String>> {
+/// Whether the name ends in one of these.
+fn is(path: &Path, endings: &[&str]) -> bool {
+    path.extension().is_some_and(|e| endings.iter().any(|known| e.eq_ignore_ascii_case(known)))
+}
+
+/// Whether the name ends as that of any text does.
+pub(crate) fn is_plain_text(path: &Path) -> bool {
+    is(path, &[TEXT])
+}
+
+/// The names in `dir` of files with prices, in any mix of capitals.
+fn data_names(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let is_csv = Path::new(&name).extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-        if let (true, Some(name)) = (is_csv, name.to_str()) {
+        if let (Some(_), Some(name)) = (data_stem(Path::new(&name)), name.to_str()) {
             names.push(name.to_owned());
         }
     }

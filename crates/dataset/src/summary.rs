@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::split::Split;
 use crate::volatility::WARM_UP;
-use crate::{Bars, Origin};
+use crate::{Bars, Origin, Reading};
 
 /// Where the data came from, how much there was and how it was divided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,10 @@ pub struct DatasetSummary {
     pub symbol: Symbol,
     /// Where its bars came from.
     pub origin: Origin,
+    /// What the file was, and what was done to it; none for synthetic bars, and for generations of
+    /// programs that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// [Fingerprint](Bars::fingerprint) of the bars.
     pub fingerprint: String,
     /// Number of bars.
@@ -62,6 +66,7 @@ impl DatasetSummary {
         Self {
             symbol: bars.symbol.clone(),
             origin: bars.origin.clone(),
+            reading: bars.reading.clone(),
             fingerprint: bars.fingerprint(),
             bars: bars.bars.len(),
             first: date(0),

@@ -14,6 +14,7 @@ mod cause;
 pub mod codec;
 mod message;
 mod outcome;
+mod policy;
 mod run_id;
 mod spec;
 mod symbol;
@@ -24,6 +25,10 @@ pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };
 pub use outcome::{FailureKind, Headline, Outcome, SkipReason};
+pub use policy::{
+    AdjustSpec, BlankSpec, DuplicateSpec, InconsistentSpec, PolicySpec, SuspectedSplitSpec,
+    UnsortedSpec,
+};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
     DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, SplitSpec, TaskSpec,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunId, Symbol};
+use crate::{PolicySpec, RunId, Symbol};
 
 /// Everything a worker needs to train one symbol once. No default is left in it: what the
 /// configuration, the environment and the flags said has been settled before it is made.
@@ -95,10 +95,13 @@ pub enum DataSource {
         /// Seed of the generator; the symbol is mixed in.
         seed: u64,
     },
-    /// One CSV file per symbol in a directory.
+    /// Files of prices.
     Csv {
-        /// The directory that holds `SYMBOL.csv`.
+        /// The directory that holds `SYMBOL.csv` and the like, or one file that holds all symbols.
         dir: PathBuf,
+        /// What is done about blemishes.
+        #[serde(default)]
+        policy: PolicySpec,
     },
 }
 

@@ -78,6 +78,9 @@ fn train_and_commit(
     job.train.validate()?;
     let backend = &*registry.open(&job.train.backend, job.program.as_ref())?;
     let bars = dataset::load(&job.symbol, &job.data)?;
+    if let Some(reading) = bars.reading.as_ref().filter(|reading| reading.mended()) {
+        tracing::warn!(mended = %reading, "the file has blemishes");
+    }
     let identity = backend.identity()?;
     let fingerprint = fingerprint(job, &bars, &identity)?;
     let store = Store::open(&job.store)?.symbol(&job.symbol);

@@ -3,6 +3,7 @@
 mod backends;
 mod completions;
 mod config;
+mod data_check;
 mod diff;
 mod export;
 mod failure;
@@ -62,6 +63,9 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
+        Command::Data(DataCommand::Check { path }) => {
+            data_check::run(&common, path.as_deref(), output)
+        }
         Command::Data(DataCommand::Synth { dir, selection }) => {
             synth::run(&common, &dir, &selection, output)
         }

@@ -134,6 +134,10 @@ fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
     } else {
         data.origin.to_string()
     };
+    let mended = match &data.reading {
+        Some(reading) if reading.mended() => format!("; mended: {reading}"),
+        _ => String::new(),
+    };
     let stages = provenance.seconds;
     [
         ("run", format!("{}, attempt {}", provenance.run, provenance.attempt)),
@@ -141,7 +145,7 @@ fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
         ("backend", format!("{} ({})", provenance.backend, provenance.backend_version)),
         ("seed", train.seed.to_string()),
         ("fingerprint", fingerprint.clone()),
-        ("data", format!("{origin}: {} bars, {} to {}", data.bars, data.first, data.last)),
+        ("data", format!("{origin}: {} bars, {} to {}{mended}", data.bars, data.first, data.last)),
         (
             "model",
             format!(

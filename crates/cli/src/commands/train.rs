@@ -305,8 +305,8 @@ fn dry_run(
 /// Where a job's bars come from.
 fn source(job: &JobSpec) -> String {
     match &job.data {
-        DataSource::Csv { dir } => {
-            mambafleet_dataset::csv_path(dir, &job.symbol).display().to_string()
+        DataSource::Csv { dir, .. } => {
+            mambafleet_dataset::data_path(dir, &job.symbol).display().to_string()
         }
         DataSource::Synthetic { bars, .. } => format!("synthetic demo data, {bars} bars"),
     }

@@ -9,7 +9,9 @@ use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_orchestrator::{HttpUrl, InvalidHttpUrl};
 use mambafleet_protocol::{
-    DataSource, FailureKind, InvalidSpec, ModelSpec, ProgramSpec, ScheduleSpec, TaskSpec, TrainSpec,
+    AdjustSpec, BlankSpec, DataSource, DuplicateSpec, FailureKind, InconsistentSpec, InvalidSpec,
+    ModelSpec, PolicySpec, ProgramSpec, ScheduleSpec, SuspectedSplitSpec, TaskSpec, TrainSpec,
+    UnsortedSpec,
 };
 use serde::Deserialize;
 
@@ -36,6 +38,12 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Data {
     pub(crate) dir: PathBuf,
+    adjust: AdjustSpec,
+    blank: BlankSpec,
+    duplicates: DuplicateSpec,
+    unsorted: UnsortedSpec,
+    inconsistent: InconsistentSpec,
+    suspected_splits: SuspectedSplitSpec,
     pub(crate) synthetic: Synthetic,
 }
 
@@ -275,8 +283,15 @@ impl Data {
             let Synthetic { bars, seed } = self.synthetic;
             DataSource::Synthetic { bars, seed }
         } else {
-            DataSource::Csv { dir: self.dir.clone() }
+            DataSource::Csv { dir: self.dir.clone(), policy: self.policy() }
         }
+    }
+
+    /// What is done about the blemishes of files.
+    pub(crate) fn policy(&self) -> PolicySpec {
+        let Self { adjust, blank, duplicates, unsorted, inconsistent, suspected_splits, .. } =
+            *self;
+        PolicySpec { adjust, blank, duplicates, unsorted, inconsistent, suspected_splits }
     }
 }
 
@@ -314,7 +329,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use mambafleet_protocol::JobSpec;
+    use mambafleet_protocol::{JobSpec, PolicySpec};
 
     use crate::config::defaults;
 
@@ -329,6 +344,7 @@ mod tests {
         let config = defaults();
         let usual = JobSpec::usual("run".parse().unwrap(), "AAPL".parse().unwrap(), "s".into());
         assert_eq!(config.data.source(), usual.data);
+        assert_eq!(config.data.policy(), PolicySpec::USUAL);
         assert_eq!(config.task, usual.task);
         assert_eq!(config.model.spec(), usual.model);
         assert_eq!(config.train.spec(), usual.train);

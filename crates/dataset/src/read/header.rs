@@ -1,16 +1,43 @@
-//! The header: which column stands where.
+//! The header: which column stands where, and whose layout that is.
 
 use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::Problems;
+use super::Layout;
+use super::problems::Problems;
 use super::text::quoted;
 use crate::{CSV_COLUMNS, DataError};
 
-/// Where the columns of [`CSV_COLUMNS`] stand in a file.
+/// Names of the columns of [`CSV_COLUMNS`], as [`plain`] makes them: English, and Stooq's Polish.
+const NAMES: [&[&str]; 6] = [
+    &["date", "timestamp", "data"],
+    &["open", "otwarcie"],
+    &["high", "najwyzszy"],
+    &["low", "najnizszy"],
+    &["close", "zamkniecie"],
+    &["volume", "vol", "wolumen"],
+];
+const ADJUSTED: &[&str] = &["adjclose", "adjustedclose"];
+const DIVIDEND: &[&str] = &["dividendamount", "dividends", "dividend"];
+const SPLIT: &[&str] = &["splitcoefficient", "splitfactor"];
+/// Yahoo's own splits: its prices and volumes know of them already.
+const KNOWN_SPLIT: &[&str] = &["stocksplits"];
+const SYMBOL: [&[&str]; 3] = [&["symbol"], &["ticker"], &["name"]];
+
+/// Where the columns of a file stand.
 pub(super) struct Columns {
     positions: [usize; 6],
+    /// The close adjusted for splits and dividends.
+    pub(super) adjusted: Option<usize>,
+    /// Cash dividends per share, on the day from which on shares trade without them.
+    pub(super) dividend: Option<usize>,
+    /// New shares for each old one.
+    pub(super) split: Option<usize>,
+    /// The symbol.
+    pub(super) symbol: Option<usize>,
+    /// Whose layout it is.
+    pub(super) layout: Layout,
     /// Cells of every row.
     cells: usize,
 }
@@ -19,25 +46,62 @@ impl Columns {
     /// Finds every column in the header.
     pub(super) fn find(header: &ByteRecord, path: &Path, line: u64) -> Result<Self, DataError> {
         check_separator(header, path, line)?;
+        let names: Vec<String> = header.iter().map(plain).collect();
+        let find = |known: &[&str]| {
+            let mut places = names.iter().enumerate().filter(|(_, n)| known.contains(&n.as_str()));
+            (places.next().map(|(place, _)| place), places.next().is_some())
+        };
         let mut positions = [0; 6];
-        for (position, column) in positions.iter_mut().zip(CSV_COLUMNS) {
-            let mut places = header.iter().enumerate().filter(|(_, cell)| names(cell, column));
+        for ((position, known), column) in positions.iter_mut().zip(NAMES).zip(CSV_COLUMNS) {
             let path = || path.to_owned();
-            let Some((place, _)) = places.next() else {
-                let found = describe(header);
-                return Err(DataError::MissingColumn { path: path(), line, column, found });
+            *position = match find(known) {
+                (Some(_), true) => {
+                    return Err(DataError::RepeatedColumn { path: path(), line, column });
+                }
+                (Some(place), false) => place,
+                (None, _) => {
+                    let found = describe(header);
+                    return Err(DataError::MissingColumn { path: path(), line, column, found });
+                }
             };
-            if places.next().is_some() {
-                return Err(DataError::RepeatedColumn { path: path(), line, column });
-            }
-            *position = place;
         }
-        Ok(Self { positions, cells: header.len() })
+        let one = |known| find(known).0;
+        let adjusted_already = one(KNOWN_SPLIT).is_some() && one(ADJUSTED).is_none();
+        let mut columns = Self {
+            positions,
+            adjusted: one(ADJUSTED),
+            dividend: one(DIVIDEND).filter(|_| !adjusted_already),
+            split: one(SPLIT),
+            symbol: SYMBOL.into_iter().find_map(one),
+            layout: Layout::Plain,
+            cells: header.len(),
+        };
+        let stooq = header.iter().any(|cell| cell.trim_ascii().starts_with(b"<"));
+        columns.layout = if stooq || names.iter().any(|name| name == "zamkniecie") {
+            Layout::Stooq
+        } else if columns.split.is_some() {
+            Layout::AlphaVantage
+        } else if columns.adjusted.is_some() || one(KNOWN_SPLIT).is_some() {
+            Layout::Yahoo
+        } else {
+            match columns.symbol.map(|place| names[place].as_str()) {
+                Some("name") => Layout::Kaggle,
+                Some(_) => Layout::Long,
+                None => Layout::Plain,
+            }
+        };
+        Ok(columns)
     }
 
     /// The trimmed cell of column number `column` of [`CSV_COLUMNS`].
     pub(super) fn cell<'r>(&self, record: &'r ByteRecord, column: usize) -> &'r [u8] {
-        record.get(self.positions[column]).unwrap_or_default().trim_ascii()
+        cell(record, self.positions[column])
+    }
+
+    /// The cells that must be numbers.
+    pub(super) fn numbers<'r>(&self, record: &'r ByteRecord) -> impl Iterator<Item = &'r [u8]> {
+        let more = [self.adjusted, self.dividend, self.split].into_iter().flatten();
+        self.positions.into_iter().skip(1).chain(more).map(|place| cell(record, place))
     }
 
     /// Whether the row has as many cells as the header; if not, says so.
@@ -59,20 +123,29 @@ impl Columns {
     }
 }
 
-/// Whether the header cell names `column`.
-fn names(cell: &[u8], column: &str) -> bool {
-    cell.trim_ascii().eq_ignore_ascii_case(column.as_bytes())
+/// The trimmed cell at this place.
+pub(super) fn cell(record: &ByteRecord, place: usize) -> &[u8] {
+    record.get(place).unwrap_or_default().trim_ascii()
 }
 
-/// Recognises a file whose cells are separated by something else than commas.
+/// The header's cell without what vendors spell in different ways: capitals, spaces, `_`, `<>`, and
+/// a number in front, as in `5. adjusted close`.
+fn plain(cell: &[u8]) -> String {
+    let text =
+        String::from_utf8_lossy(cell).to_lowercase().replace('\u{17c}', "z").replace('ę', "e");
+    let text = match text.trim().split_once(". ") {
+        Some((number, name)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name.to_owned(),
+        _ => text,
+    };
+    text.chars().filter(|c| !c.is_whitespace() && !"_-<>".contains(*c)).collect()
+}
+
+/// Recognises a file whose cells are separated in a way that is not known here.
 fn check_separator(header: &ByteRecord, path: &Path, line: u64) -> Result<(), DataError> {
-    let other = [';', '\t', '|'].into_iter().find(|c| header[0].contains(&(*c as u8)));
-    match other {
-        Some(separator) if header.len() == 1 => {
-            Err(DataError::Separator { path: path.to_owned(), line, separator })
-        }
-        _ => Ok(()),
+    if header.len() == 1 && header[0].contains(&b'|') {
+        return Err(DataError::Separator { path: path.to_owned(), line, separator: '|' });
     }
+    Ok(())
 }
 
 /// The first cells of the header, for a message.

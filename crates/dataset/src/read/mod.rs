@@ -1,163 +1,313 @@
-//! Reading bars from CSV.
+//! Reading files of prices: from bytes to rows, as they stand in the file.
 
+mod compression;
+mod dates;
+mod dialect;
 mod header;
+mod layout;
+mod problems;
+mod records;
 mod row;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use csv::{ByteRecord, ReaderBuilder};
-use jiff::civil::Date;
-use mambafleet_protocol::Symbol;
+use mambafleet_protocol::{PolicySpec, Symbol};
 
-use crate::{Bar, Bars, DataError, Origin, Problem};
+use crate::nearest::nearest;
+use crate::source::data_stem;
+use crate::treat::treat;
+use crate::{Bar, Bars, DataError, Origin};
+use dialect::Dialect;
 use header::Columns;
-use text::LineCounter;
+use records::Records;
+use row::RowReader;
 
-pub use row::PRICE_TOLERANCE;
+pub use layout::Layout;
+pub(crate) use problems::Problems;
+pub use problems::REPORTED_PROBLEMS;
+pub(crate) use row::{BLANK, MAX_VOLUME, PRICES, Row};
 
-/// How many problems of a malformed file are reported one by one; the rest are counted.
-pub const REPORTED_PROBLEMS: usize = 5;
-
-/// Reads the bars of `symbol` from the CSV file at `path`; see [`parse_csv`] for what is accepted.
+/// Reads the bars of `symbol` from the file at `path`, and treats its blemishes as `policy` says;
+/// see [`parse_file`] for what is accepted.
 ///
 /// # Errors
-/// [`DataError::Io`] when the file cannot be read, otherwise as [`parse_csv`].
-pub fn read_csv(symbol: &Symbol, path: &Path) -> Result<Bars, DataError> {
-    let content =
-        fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })?;
-    let bars = parse_csv(path, &content)?;
-    Ok(Bars { symbol: symbol.clone(), origin: Origin::Csv { path: path.to_owned() }, bars })
+/// [`DataError::Io`] when the file cannot be read, otherwise as [`parse_file`].
+pub fn read_file(symbol: &Symbol, path: &Path, policy: &PolicySpec) -> Result<Bars, DataError> {
+    parse_file(symbol, path, &content(path)?, policy)
 }
 
-/// Parses the content of a CSV file; `path` only names it in errors.
-///
-/// Accepted is UTF-8 text (a byte order mark, CRLF and blank lines do no harm) whose first line
-/// names the columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS), in any order and capitals; further
-/// columns are ignored. Every row has as many cells as the header, a date as `YYYY-MM-DD` after
-/// that of the row before, finite prices above 0, a volume of at least 0, and open, close and low
-/// not above high nor below low by more than [`PRICE_TOLERANCE`]. Nothing is repaired or skipped:
-/// a file with a doubtful row is refused, with every doubtful row counted.
-///
-/// # Errors
-/// [`DataError::NotText`], [`DataError::Empty`], [`DataError::NoBars`], the header's errors
-/// ([`DataError::Separator`], [`DataError::MissingColumn`], [`DataError::RepeatedColumn`]) or
-/// [`DataError::Malformed`].
-pub fn parse_csv(path: &Path, content: &[u8]) -> Result<Vec<Bar>, DataError> {
-    text::check(path, content)?;
-    let mut rows = Rows::new(path, content);
-    let Some(line) = rows.next()? else {
-        return Err(DataError::Empty { path: path.to_owned() });
+/// The content of a file.
+pub(crate) fn content(path: &Path) -> Result<Vec<u8>, DataError> {
+    fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
+}
+
+/// Whether the file begins with a header that can be understood.
+pub(crate) fn has_header(path: &Path) -> bool {
+    let find = || -> Result<bool, DataError> {
+        let content = content(path)?;
+        let mut records = Records::new(path, &content);
+        match records.next()? {
+            Some(line) => Columns::find(&records.record, path, line).map(|_| true),
+            None => Ok(false),
+        }
     };
-    let columns = Columns::find(&rows.record, path, line)?;
-    let mut parsed = Parsed::default();
-    while let Some(line) = rows.next()? {
-        parsed.row(&columns, &rows.record, line);
-    }
-    parsed.finish(path)
+    find().unwrap_or(false)
 }
 
-/// The records of a file with the lines on which they begin; blank lines are passed over.
-struct Rows<'a> {
-    path: &'a Path,
-    reader: csv::Reader<&'a [u8]>,
-    lines: LineCounter<'a>,
-    record: ByteRecord,
+/// The bars of `symbol` in the content of a file; `path` names it in errors, and its symbol where
+/// no column does.
+///
+/// Accepted is UTF-8 text, plain or compressed with gzip or zstd, with a header that names the
+/// columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS) in any order and capitals, or in one of the
+/// [`Layout`]s of vendors; further columns are ignored. A byte order mark, CRLF and blank lines do
+/// no harm. Cells are separated by `,`, `;` or tabs; with `;` numbers may have decimal commas.
+/// Dates are ISO, or written in another way that can be read in one way only. With a column for
+/// the symbol, one file may hold many.
+///
+/// Every row has as many cells as the header, a date, and in every cell that counts a number or
+/// nothing: prices finite and above 0, volumes not below 0. What else may be wrong with a row is
+/// treated as `policy` says.
+///
+/// # Errors
+/// [`DataError::Packed`], [`DataError::NotText`], [`DataError::Empty`], [`DataError::NoBars`], the
+/// header's errors ([`DataError::Separator`], [`DataError::MissingColumn`],
+/// [`DataError::RepeatedColumn`]), [`DataError::AmbiguousDates`], [`DataError::NotInFile`],
+/// [`DataError::OtherSymbol`], [`DataError::Malformed`], [`DataError::TooManyDropped`] or
+/// [`DataError::SuspectedSplit`].
+pub fn parse_file(
+    symbol: &Symbol,
+    path: &Path,
+    content: &[u8],
+    policy: &PolicySpec,
+) -> Result<Bars, DataError> {
+    RawFile::parse(path, content, Some(symbol))?.bars(symbol, path, policy)
 }
 
-impl<'a> Rows<'a> {
-    fn new(path: &'a Path, content: &'a [u8]) -> Self {
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(content);
-        Self { path, reader, lines: LineCounter::new(content), record: ByteRecord::new() }
+/// Reads the bars of `symbol` from a file that may hold others' too: its name tells whose it is only
+/// where it is the symbol's own.
+///
+/// # Errors
+/// As [`read_file`], and [`DataError::NoSymbolColumn`].
+pub(crate) fn read_shared(
+    symbol: &Symbol,
+    path: &Path,
+    policy: &PolicySpec,
+) -> Result<Bars, DataError> {
+    let file = RawFile::parse(path, &content(path)?, Some(symbol))?;
+    let unnamed = file.groups.iter().all(|group| group.name.is_none());
+    if unnamed && !data_stem(path).is_some_and(|stem| is_of(&stem, symbol)) {
+        let (path, symbol) = (path.to_owned(), symbol.clone());
+        return Err(DataError::NoSymbolColumn { path, symbol });
     }
+    file.bars(symbol, path, policy)
+}
 
-    /// Reads the next record and gives the line on which it begins.
-    fn next(&mut self) -> Result<Option<u64>, DataError> {
-        loop {
-            let more = self.reader.read_byte_record(&mut self.record);
-            if !more.map_err(|error| self.io_error(error))? {
-                return Ok(None);
-            }
-            let blank = self.record.len() == 1 && self.record[0].trim_ascii().is_empty();
-            if !blank {
-                let start = self.record.position().map_or(0, csv::Position::byte);
-                return Ok(Some(self.lines.at(start)));
-            }
+/// Whether a file of this name, without what says its kind, is of `symbol`.
+fn is_of(stem: &str, symbol: &Symbol) -> bool {
+    stem == symbol.as_str() || stem == symbol.dir_name() || may_be(&stem.to_uppercase(), symbol)
+}
+
+/// Parses the content of a file that holds one symbol, as [`parse_file`] does.
+///
+/// # Errors
+/// As [`parse_file`].
+pub fn parse_csv(path: &Path, content: &[u8], policy: &PolicySpec) -> Result<Vec<Bar>, DataError> {
+    let file = RawFile::parse(path, content, None)?;
+    match file.groups.as_slice() {
+        [group] => {
+            let treated = treat(group, &file, policy);
+            Ok(treated.finish(path, policy)?.0)
         }
-    }
-
-    fn io_error(&self, error: csv::Error) -> DataError {
-        DataError::Io { path: PathBuf::from(self.path), source: error.into() }
+        groups => {
+            let symbols = groups.len();
+            Err(DataError::ManySymbols { path: path.to_owned(), symbols })
+        }
     }
 }
 
-/// What has been read so far.
-#[derive(Default)]
-struct Parsed {
-    bars: Vec<Bar>,
-    /// Dates in ascending order with their lines, whether or not the rest of the row was good.
-    dates: Vec<(Date, u64)>,
-    problems: Problems,
+/// What stands in a file.
+#[derive(Debug)]
+pub(crate) struct RawFile {
+    /// Whose layout it is.
+    pub(crate) layout: Layout,
+    /// Which columns there are beyond those of every file.
+    pub(crate) has: Has,
+    /// The rows of each symbol, in the order in which the symbols come up; where only one was
+    /// wanted, of that one and of the first.
+    pub(crate) groups: Vec<Group>,
+    /// The symbols whose rows were passed over.
+    others: Vec<String>,
+    /// Rows of which it cannot be told whose they are.
+    pub(crate) stray: Problems,
 }
 
-impl Parsed {
-    fn row(&mut self, columns: &Columns, record: &ByteRecord, line: u64) {
-        if !columns.fit(record, line, &mut self.problems) {
-            return;
-        }
-        let date = row::date(columns, record, line, &mut self.problems);
-        let numbers = row::numbers(columns, record, line, &mut self.problems);
-        if let Some(date) = date {
-            self.order(date, line);
-        }
-        if let (Some(date), Some([open, high, low, close, volume])) = (date, numbers) {
-            self.bars.push(Bar { date, open, high, low, close, volume });
-        }
-    }
+/// Which columns a file has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Has {
+    /// A close adjusted for splits and dividends.
+    pub(crate) adjusted: bool,
+    /// Dividends.
+    pub(crate) dividend: bool,
+    /// Splits, of prices and volumes that do not know of them yet.
+    pub(crate) split: bool,
+}
 
-    /// Notes `date`, and that it does not come after all earlier ones, if so.
-    fn order(&mut self, date: Date, line: u64) {
-        let Some(&(last, last_line)) = self.dates.last() else {
-            self.dates.push((date, line));
-            return;
+/// The rows of one symbol.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// What the column for the symbol says; none without such a column.
+    pub(crate) name: Option<String>,
+    /// The rows that can be read, as they come in the file.
+    pub(crate) rows: Vec<Row>,
+    /// What is wrong with the others.
+    pub(crate) problems: Problems,
+}
+
+impl RawFile {
+    /// Reads all rows, or those of `wanted` alone.
+    pub(crate) fn parse(
+        path: &Path,
+        content: &[u8],
+        wanted: Option<&Symbol>,
+    ) -> Result<Self, DataError> {
+        let unpacked = compression::unpack(path, content)?;
+        let content = &*unpacked;
+        text::check(path, content)?;
+        let mut records = Records::new(path, content);
+        let Some(line) = records.next()? else {
+            return Err(DataError::Empty { path: path.to_owned() });
         };
-        if date > last {
-            self.dates.push((date, line));
-            return;
+        let columns = Columns::find(&records.record, path, line)?;
+        let has = Has {
+            adjusted: columns.adjusted.is_some(),
+            dividend: columns.dividend.is_some(),
+            split: columns.split.is_some(),
+        };
+        let mut survey = Records::new(path, content);
+        survey.next()?;
+        let dialect = Dialect::find(survey, &columns, content, path)?;
+        let mut file = Self {
+            layout: columns.layout,
+            has,
+            groups: Vec::new(),
+            others: Vec::new(),
+            stray: Problems::default(),
+        };
+        let reader = RowReader { columns: &columns, dialect };
+        file.read(&mut records, &reader, wanted)?;
+        if file.groups.is_empty() && file.stray.total() == 0 {
+            return Err(DataError::NoBars { path: path.to_owned() });
         }
-        let same = self.dates.binary_search_by_key(&date, |(date, _)| *date);
-        let same_line = same.ok().map(|index| self.dates[index].1);
-        self.problems.add(line, Some("date"), || match same_line {
-            Some(first) => format!("{date} stands already on line {first}; keep one of the two"),
-            None => format!(
-                "{date} comes after {last} of line {last_line}; sort the rows, oldest first"
-            ),
-        });
+        if file.groups.is_empty() {
+            file.groups.push(Group::default());
+        }
+        Ok(file)
     }
 
-    fn finish(self, path: &Path) -> Result<Vec<Bar>, DataError> {
+    fn read(
+        &mut self,
+        records: &mut Records<'_>,
+        reader: &RowReader<'_>,
+        wanted: Option<&Symbol>,
+    ) -> Result<(), DataError> {
+        // Where each symbol's rows go; none for those that nobody asked for.
+        let mut places: BTreeMap<Vec<u8>, Option<usize>> = BTreeMap::new();
+        while let Some(line) = records.next()? {
+            let record = &records.record;
+            if !reader.columns.fit(record, line, &mut self.stray) {
+                continue;
+            }
+            let name = reader.columns.symbol.map(|place| header::cell(record, place));
+            let key = name.unwrap_or_default();
+            let place = match places.get(key) {
+                Some(place) => *place,
+                None => {
+                    let place = self.place(name, wanted);
+                    places.insert(key.to_owned(), place);
+                    place
+                }
+            };
+            let Some(group) = place.and_then(|place| self.groups.get_mut(place)) else { continue };
+            if name.is_some_and(<[u8]>::is_empty) {
+                self.stray.add(line, Some("symbol"), || BLANK.to_owned());
+            }
+            if let Some(row) = reader.read(record, line, &mut group.problems) {
+                group.rows.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// A place for the rows of a symbol that has not come up before.
+    fn place(&mut self, name: Option<&[u8]>, wanted: Option<&Symbol>) -> Option<usize> {
+        let name = name.map(|name| String::from_utf8_lossy(name).into_owned());
+        let is_wanted = match (&name, wanted) {
+            (Some(name), Some(wanted)) => {
+                name.is_empty() || self.groups.is_empty() || name == wanted.as_str()
+            }
+            _ => true,
+        };
+        if !is_wanted {
+            self.others.extend(name);
+            return None;
+        }
+        self.groups.push(Group { name, ..Group::default() });
+        Some(self.groups.len() - 1)
+    }
+
+    /// The bars of `symbol`, treated.
+    fn bars(&self, symbol: &Symbol, path: &Path, policy: &PolicySpec) -> Result<Bars, DataError> {
+        let treated = treat(self.select(symbol, path)?, self, policy);
+        let (bars, reading) = treated.finish(path, policy)?;
+        let origin = Origin::Csv { path: path.to_owned() };
+        Ok(Bars { symbol: symbol.clone(), origin, bars, reading: Some(reading) })
+    }
+
+    /// How many symbols the file holds.
+    fn symbols(&self) -> usize {
+        self.groups.len() + self.others.len()
+    }
+
+    /// The rows of `symbol`. A file with many symbols must name it; one with a single symbol must
+    /// not name another: `DHR.kaggle.csv` may say `DHR`, and any file the name of a company.
+    ///
+    /// # Errors
+    /// [`DataError::NotInFile`] or [`DataError::OtherSymbol`].
+    pub(crate) fn select(&self, symbol: &Symbol, path: &Path) -> Result<&Group, DataError> {
+        let is_it = |group: &&Group| group.name.as_deref() == Some(symbol.as_str());
+        if let Some(group) = self.groups.iter().find(is_it) {
+            return Ok(group);
+        }
         let path = path.to_owned();
-        match self.problems {
-            Problems { total: 0, .. } if self.bars.is_empty() => Err(DataError::NoBars { path }),
-            Problems { total: 0, .. } => Ok(self.bars),
-            Problems { list, total } => Err(DataError::Malformed { path, problems: list, total }),
+        match self.groups.as_slice() {
+            [group] if self.others.is_empty() => match &group.name {
+                Some(name) if !may_be(name, symbol) => {
+                    let (symbol, found) = (symbol.clone(), name.clone());
+                    Err(DataError::OtherSymbol { path, symbol, found })
+                }
+                _ => Ok(group),
+            },
+            groups => {
+                let names = groups.iter().filter_map(|group| group.name.as_ref());
+                let names = names.chain(&self.others).map(String::as_str);
+                let nearest = nearest(symbol.as_str(), names).map(str::to_owned);
+                let symbols = self.symbols();
+                Err(DataError::NotInFile { symbol: symbol.clone(), path, nearest, symbols })
+            }
         }
     }
 }
 
-/// The first few problems, and how many there are.
-#[derive(Default)]
-struct Problems {
-    list: Vec<Problem>,
-    total: usize,
-}
-
-impl Problems {
-    fn add(&mut self, line: u64, column: Option<&'static str>, message: impl FnOnce() -> String) {
-        self.total += 1;
-        if self.list.len() < REPORTED_PROBLEMS {
-            self.list.push(Problem { line, column, message: message() });
-        }
-    }
+/// Whether a file of `symbol` may call it `name`. What has small letters or spaces is no ticker but
+/// a company, and says nothing.
+fn may_be(name: &str, symbol: &Symbol) -> bool {
+    let ticker = name.len() <= 12 && !name.contains(|c: char| c.is_lowercase() || c == ' ');
+    let (name, symbol) = (name.to_ascii_uppercase(), symbol.as_str().to_ascii_uppercase());
+    let begins = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    !ticker || begins(&name, &symbol) || begins(&symbol, &name)
 }

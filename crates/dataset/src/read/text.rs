@@ -5,9 +5,8 @@ use std::path::Path;
 use crate::DataError;
 
 /// Beginnings of files that people mistake for CSV, and what to say about them.
-const MAGIC: [(&[u8], &str); 6] = [
-    (b"\x1f\x8b", "is gzip-compressed"),
-    (b"\x28\xb5\x2f\xfd", "is zstd-compressed"),
+const MAGIC: [(&[u8], &str); 5] = [
+    (b"BZh", "is bzip2-compressed"),
     (b"PK\x03\x04", "is a ZIP archive or a spreadsheet"),
     (b"PAR1", "is a Parquet file"),
     (b"\xff\xfe", "is UTF-16 text"),

@@ -27,7 +27,7 @@ fn small() -> Bars {
         Bar { date: date(2024, 1, 1 + i), open, high, low, close, volume }
     };
     let origin = Origin::Synthetic { seed: 0 };
-    Bars { symbol: symbol("A"), origin, bars: (0..30).map(bar).collect() }
+    Bars { symbol: symbol("A"), origin, bars: (0..30).map(bar).collect(), reading: None }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod csv_files;
 mod features;
+mod layouts;
 mod real_files;
 mod samples;
 mod sources;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mambafleet_dataset::{DataError, Origin, csv_path, load};
-use mambafleet_protocol::DataSource;
+use mambafleet_protocol::{DataSource, PolicySpec};
 
 use crate::symbol;
 
@@ -20,7 +20,7 @@ fn directory(names: &[&str]) -> tempfile::TempDir {
 }
 
 fn source(dir: &Path) -> DataSource {
-    DataSource::Csv { dir: dir.to_owned() }
+    DataSource::Csv { dir: dir.to_owned(), policy: PolicySpec::USUAL }
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_missing_file_is_named_with_its_nearest_neighbour() {
     assert_eq!(error.to_string(), format!("no data for APPL: {} does not exist", path.display()));
     let hint = error.hint().unwrap();
     assert_eq!(hint, "the directory holds 2 CSV files; the nearest name is AAPL.csv");
-    assert!(missing("MSFT").hint().unwrap().ends_with("the nearest name is MSFT.CSV"));
+    assert!(missing("MSFTT").hint().unwrap().ends_with("the nearest name is MSFT.CSV"));
     let hint = missing("NOPE").hint().unwrap();
     assert_eq!(hint, "the directory holds 2 CSV files; add NOPE.csv or leave the symbol out");
 }
@@ -75,9 +75,32 @@ fn a_missing_directory_is_something_else() {
     let dir = directory(&["AAPL.csv"]);
     let error = load(&symbol("AAPL"), &source(&dir.path().join("gone"))).unwrap_err();
     assert!(matches!(error, DataError::MissingDirectory { .. }), "{error}");
-    let error = load(&symbol("AAPL"), &source(&dir.path().join("AAPL.csv"))).unwrap_err();
-    assert!(matches!(error, DataError::NotADirectory { .. }), "{error}");
     assert!(error.hint().unwrap().contains("SYMBOL.csv"));
+}
+
+#[test]
+fn endings_may_differ() {
+    let dir = directory(&["MSFT.CSV", "V.txt", "KO.tsv", "%5EGSPC.txt", "AAPL.csv", "AAPL.txt"]);
+    for (text, file) in [
+        ("MSFT", "MSFT.CSV"),
+        ("V", "V.txt"),
+        ("KO", "KO.tsv"),
+        ("^GSPC", "%5EGSPC.txt"),
+        ("AAPL", "AAPL.csv"),
+    ] {
+        let bars = load(&symbol(text), &source(dir.path())).unwrap();
+        assert_eq!(bars.origin, Origin::Csv { path: dir.path().join(file) });
+    }
+}
+
+#[test]
+fn a_file_that_names_no_symbol_serves_its_own_alone() {
+    let dir = directory(&["AAPL.csv"]);
+    let file = source(&dir.path().join("AAPL.csv"));
+    assert_eq!(load(&symbol("AAPL"), &file).unwrap().bars.len(), 1);
+    let error = load(&symbol("MSFT"), &file).unwrap_err();
+    assert!(matches!(error, DataError::NoSymbolColumn { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("column named symbol"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use jiff::civil::{Weekday, date};
 use mambafleet_dataset::{Bars, MAX_SYNTHETIC_BARS, parse_csv, synthesize, write_csv};
+use mambafleet_protocol::PolicySpec;
 
 use crate::symbol;
 
@@ -65,7 +66,7 @@ fn bars_are_consistent_and_survive_a_file() {
         }
         let mut text = Vec::new();
         write_csv(&bars, &mut text).unwrap();
-        let again = parse_csv("A.csv".as_ref(), &text).unwrap();
+        let again = parse_csv("A.csv".as_ref(), &text, &PolicySpec::STRICT).unwrap();
         assert_eq!(Bars { bars: again, ..bars.clone() }.fingerprint(), bars.fingerprint());
     }
 }
