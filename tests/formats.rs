@@ -42,6 +42,7 @@ fn calls() -> BTreeMap<&'static str, (&'static str, Form)> {
         ("config check", ("", Form::One)),
         // It prints a JSON schema, whose fields are not ours to choose.
         ("config schema", ("", Form::Foreign)),
+        ("data check", ("checked", Form::One)),
         ("data synth", ("prices --symbols AAPL", Form::One)),
     ])
 }
@@ -82,6 +83,7 @@ fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.run("train --symbols AAPL").expect(0);
     sandbox.run("train --symbols AAPL --force").expect(0);
+    sandbox.run("data synth checked --symbols AAPL").expect(0);
     let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity");
     sandbox
         .write("one-step.safetensors", std::fs::read(parity.join("one-step.safetensors")).unwrap());
