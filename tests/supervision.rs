@@ -240,6 +240,40 @@ fn what_the_deadline_leaves_is_named_and_comes_first_the_next_time() {
 }
 
 #[test]
+fn what_is_current_needs_no_time_before_the_deadline() {
+    let sandbox = Sandbox::new();
+    let train = "train --symbols DAWDLES --parallel 1 --backend faulty --format json";
+    finish(&mut faulty(&sandbox, train)).expect(0);
+    // There is no time to train it, and no need.
+    let late = format!("{train} --deadline 2s");
+    let ended = finish(&mut faulty(&sandbox, &late)).expect(0);
+    assert_eq!(ended.outcome("DAWDLES")["outcome"], "up_to_date");
+    let ended = finish(&mut faulty(&sandbox, &format!("{late} --seed 9"))).expect(7);
+    let outcome = ended.outcome("DAWDLES");
+    assert_eq!((&outcome["reason"], &outcome["attempts"]), (&"deadline".into(), &0.into()));
+    assert!(outcome["why"].as_str().unwrap().contains("the last time"), "{outcome}");
+}
+
+#[test]
+fn what_another_run_has_trained_meanwhile_is_not_committed_twice() {
+    let sandbox = Sandbox::new();
+    let train = |symbols: &str| {
+        let train = format!("train --symbols {symbols} --backend faulty --format json");
+        faulty(&sandbox, &train)
+    };
+    // Both find nothing, and train the same.
+    let summaries = std::thread::scope(|scope| {
+        let runs = ["DAWDLES", "DAWDLES,OTHER"];
+        let runs = runs.map(|symbols| scope.spawn(move || finish(&mut train(symbols)).expect(0)));
+        runs.map(|run| run.join().unwrap().outcome("DAWDLES"))
+    });
+    let mut outcomes = summaries.map(|outcome| outcome["outcome"].as_str().unwrap().to_owned());
+    outcomes.sort();
+    assert_eq!(outcomes, ["trained", "up_to_date"]);
+    assert_eq!(sandbox.run("ls --format json").expect(0).json()["symbols"][0]["generations"], 1);
+}
+
+#[test]
 fn what_is_missing_is_told_with_how_old_the_last_good_one_is() {
     let sandbox = Sandbox::new();
     sandbox.run("data synth prices --symbols OLD,GOOD").expect(0);

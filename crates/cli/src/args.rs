@@ -226,7 +226,7 @@ pub(crate) struct TrainArgs {
         conflicts_with_all = ["symbols", "symbols_file", "data", "backend", "epochs", "seed", "force"]
     )]
     pub(crate) resume: Option<String>,
-    /// Start nothing that cannot be done by then: a local time such as 06:00, or a duration
+    /// Train nothing that cannot be done by then: the next 06:00, local time, or a duration
     /// [configuration key: run.deadline]
     #[arg(long, value_name = "TIME")]
     pub(crate) deadline: Option<String>,

@@ -254,6 +254,7 @@ impl<'a> Dispatcher<'a> {
             workers: self.plan.workers(),
             threads: first.map_or(1, |job| job.threads),
             synthetic: first.is_some_and(JobSpec::is_synthetic),
+            deadline: self.plan.policy.deadline,
         });
     }
 

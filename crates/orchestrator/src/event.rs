@@ -48,6 +48,9 @@ pub enum RunEvent {
         threads: usize,
         /// Whether the data is the built-in generator's.
         synthetic: bool,
+        /// When it is to be done (UTC), if that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
     },
     /// A worker process is up and said hello.
     WorkerStarted {

@@ -11,7 +11,7 @@ use mambafleet_backend::{
 use mambafleet_backend_native::NativeBackend;
 
 /// Trains like `native`, apart from what these symbols make it do: `ERROR`, `DIVERGES`, `DIES`,
-/// `HANGS`, `SLEEPS`, `EATS`, `RUBBISH`.
+/// `HANGS`, `SLEEPS`, `EATS`, `RUBBISH`; `DAWDLES` takes three seconds more.
 pub(super) struct FaultyBackend;
 
 /// What `EATS` takes at a time, in bytes, and how often.
@@ -45,6 +45,10 @@ fn misbehave(job: &Job<'_>, observer: &mut dyn Observer) -> Result<(), BackendEr
                 return Err(BackendError::Cancelled);
             }
         },
+        "DAWDLES" => {
+            std::thread::sleep(Duration::from_secs(3));
+            Ok(())
+        }
         "EATS" => {
             let mut eaten = Vec::new();
             for _ in 0..BITES {

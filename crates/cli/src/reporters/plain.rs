@@ -5,7 +5,7 @@ use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::notify::warning;
 use crate::output::say;
-use crate::table::{against, bytes as bytes_text, number, seconds};
+use crate::table::{against, bytes as bytes_text, local, number, seconds};
 
 /// Writes one line per event to standard error.
 pub(crate) struct PlainReporter;
@@ -21,10 +21,11 @@ impl Reporter for PlainReporter {
 /// One line about an event; `None` for events that only programs care about.
 pub(crate) fn describe(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::RunStarted { run, symbols, workers, threads, synthetic, .. } => {
+        RunEvent::RunStarted { run, symbols, workers, threads, synthetic, deadline, .. } => {
             let symbols = count(*symbols, "symbol");
             let demo = if *synthetic { " on synthetic demo data" } else { "" };
-            format!("run {run}: {symbols}{demo}, {}", fleet(*workers, *threads))
+            let until = deadline.map_or_else(String::new, |at| format!(", until {}", local(at)));
+            format!("run {run}: {symbols}{demo}, {}{until}", fleet(*workers, *threads))
         }
         RunEvent::WorkerStarted { .. } | RunEvent::RunFinished { .. } => return None,
         RunEvent::WorkerLost { pid, cause, .. } => {
