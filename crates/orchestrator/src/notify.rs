@@ -86,8 +86,8 @@ enum NotifyError {
     Start(#[source] std::io::Error),
     #[error("{0}")]
     Ended(String),
-    #[error("{url} {}", cause_chain(.source))]
-    Post { url: HttpUrl, source: HttpError },
+    #[error("{url} {}", cause_chain(.error))]
+    Post { url: HttpUrl, error: HttpError },
     #[error("was given up: {0}")]
     Stopped(String),
 }
@@ -261,7 +261,7 @@ async fn post(
     tokio::select! {
         error = why(stopped) => Err(error),
         Ok(answer) = answer => {
-            answer.map_err(|source| NotifyError::Post { url: url.clone(), source })
+            answer.map_err(|error| NotifyError::Post { url: url.clone(), error })
         }
     }
 }

@@ -32,7 +32,10 @@ impl Dispatcher<'_> {
             && self.next_sample <= now
         {
             self.next_sample = now + SAMPLE;
-            let too_large = self.memory().into_iter().filter(|(_, bytes)| *bytes > limit);
+            let memory = self.memory();
+            self.worker_memory =
+                self.worker_memory.max(memory.iter().map(|(_, bytes)| *bytes).max());
+            let too_large = memory.into_iter().filter(|(_, bytes)| *bytes > limit);
             faults.extend(too_large.map(|(id, bytes)| {
                 let (found, limit) = (mebibytes(bytes), mebibytes(limit));
                 let cause =
