@@ -163,6 +163,8 @@ pub struct Scheduler {
     rules: Rules,
     /// Attempts made, by job.
     attempts: Vec<u32>,
+    /// What jobs took that were done, or are known to take: the sum, and how many they are.
+    taken: (Duration, u32),
     /// Jobs that ran out of memory: they run when nothing else does.
     alone: Vec<bool>,
     /// Jobs settled as failed.
@@ -186,9 +188,12 @@ impl Scheduler {
     /// A run of `jobs` jobs on at most `slots` workers, in the order of their indices.
     #[must_use]
     pub fn new(jobs: usize, slots: usize, rules: Rules) -> Self {
+        let known = rules.expected.iter().flatten();
+        let taken = known.fold((Duration::ZERO, 0), |(sum, count), one| (sum + *one, count + 1));
         Self {
             rules,
             attempts: vec![0; jobs],
+            taken,
             alone: vec![false; jobs],
             failed: 0,
             ready: (0..jobs).collect(),
@@ -222,6 +227,11 @@ impl Scheduler {
                     self.slots[slot] = Slot::Idle;
                     self.done[slot] += 1;
                     self.idle_deaths = 0;
+                    if matches!(result, JobResult::Committed { .. })
+                        && let Ok(seconds) = Duration::try_from_secs_f64(seconds)
+                    {
+                        self.taken = (self.taken.0 + seconds, self.taken.1 + 1);
+                    }
                     self.attempt_ended(
                         now,
                         job,
@@ -355,10 +365,12 @@ impl Scheduler {
         }
     }
 
-    /// Whether a job can no longer be done by the deadline, as far as is known.
+    /// Whether a job can no longer be done by the deadline, as far as can be told.
     fn is_late(&self, now: Duration, job: usize) -> bool {
         let Some(deadline) = self.rules.deadline else { return false };
-        let expected = self.rules.expected.get(job).copied().flatten().unwrap_or_default();
+        let expected = self.rules.expected.get(job).copied().flatten();
+        // A job of which nothing is known takes as long as the others.
+        let expected = expected.or(self.taken.0.checked_div(self.taken.1)).unwrap_or_default();
         expected > deadline.saturating_sub(now)
     }
 

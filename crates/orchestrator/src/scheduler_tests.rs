@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mambafleet_protocol::Headline;
 use proptest::prelude::*;
 
 use super::*;
@@ -195,6 +196,25 @@ fn the_deadline_ends_the_wait_for_retries_and_what_is_unknown_may_start_before_i
     assert_eq!(actions.last(), Some(&Action::Assign { slot: 0, job: 1, attempt: 1 }));
     assert!(s.next_wake() <= Some(2 * SECOND));
     assert_eq!(s.on(2 * SECOND, Input::Tick), [skipped(0, 1, SkipReason::Deadline)]);
+}
+
+#[test]
+fn what_is_unknown_takes_as_long_as_the_others() {
+    let mut s = started(4, 1, Rules { deadline: Some(10 * SECOND), ..rules(0, 1) });
+    let headline = Headline {
+        epochs: 1,
+        first_validation_loss: 0.5,
+        best_validation_loss: 0.5,
+        test_loss: 0.5,
+        baseline_loss: 0.5,
+    };
+    let committed = || JobResult::Committed { generation: 1, headline };
+    let done = |seconds| Input::AttemptEnded { slot: 0, seconds, result: committed() };
+    // Four seconds each fit in twice; then there are two left.
+    let actions = s.on(4 * SECOND, done(4.0));
+    assert_eq!(actions.last(), Some(&Action::Assign { slot: 0, job: 1, attempt: 1 }));
+    let actions = s.on(8 * SECOND, done(4.0));
+    assert_eq!(actions.last(), Some(&Action::Check { slot: 0, job: 2, attempt: 1 }));
 }
 
 #[test]
