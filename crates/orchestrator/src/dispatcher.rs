@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
-    FailureKind, JobResult, JobSpec, Outcome, SkipReason, StageTimes, Symbol, WorkerRequest,
-    cause_chain,
+    FailureKind, JobResult, JobSpec, Outcome, SkipReason, StageTimes, Stopwatch, Symbol,
+    WorkerRequest, cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -110,6 +110,8 @@ pub(crate) struct Dispatcher<'a> {
     reporter: &'a mut dyn Reporter,
     pub(crate) scheduler: Scheduler,
     pub(crate) started: Instant,
+    /// Runs as long: `cargo run` becomes this very process, and its processor time is not the run's.
+    watch: Stopwatch,
     pub(crate) workers: BTreeMap<u64, Worker>,
     next_worker: u64,
     sink: UnboundedSender<Tagged>,
@@ -151,6 +153,7 @@ impl<'a> Dispatcher<'a> {
             reporter,
             scheduler: Scheduler::new(plan.jobs.len(), workers, plan.rules()),
             started: Instant::now(),
+            watch: Stopwatch::start(),
             workers: BTreeMap::new(),
             next_worker: 1,
             sink,
@@ -211,7 +214,7 @@ impl<'a> Dispatcher<'a> {
             self.plan.created_at,
             seconds,
             self.interrupt.map(|(interrupt, _)| interrupt.number()),
-            RunTime::new(self.plan.workers(), seconds, self.times, self.worker_memory),
+            RunTime::new(self.plan.workers(), self.watch.spent(), self.times, self.worker_memory),
             symbols.collect(),
         );
         summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());

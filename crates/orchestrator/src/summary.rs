@@ -1,7 +1,7 @@
 //! What remains of a run.
 
 use jiff::Timestamp;
-use mambafleet_protocol::{Outcome, RunId, StageTimes, Symbol, process_cpu_time};
+use mambafleet_protocol::{Outcome, RunId, Spent, StageTimes, Symbol};
 use serde::{Deserialize, Serialize};
 
 use crate::RUN_SCHEMA;
@@ -60,15 +60,15 @@ pub struct RunTime {
 }
 
 impl RunTime {
-    /// The account of a run that took `seconds` and ends now.
+    /// The account of a run; `spent` is its wall time and what the orchestrator itself needed.
     pub(crate) fn new(
         workers: usize,
-        seconds: f64,
+        spent: Spent,
         stages: StageTimes,
         worker_memory: Option<u64>,
     ) -> Self {
-        let idle_seconds = (workers as f64 * seconds - stages.total().seconds).max(0.0);
-        let orchestrator_cpu_seconds = process_cpu_time().as_secs_f64();
+        let idle_seconds = (workers as f64 * spent.seconds - stages.total().seconds).max(0.0);
+        let orchestrator_cpu_seconds = spent.cpu_seconds;
         Self { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory }
     }
 
