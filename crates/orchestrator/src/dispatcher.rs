@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::{
-    FailureKind, JobResult, JobSpec, Outcome, SkipReason, StageTimes, Stopwatch, Symbol,
+    FailureKind, JobResult, JobSpec, Outcome, SkipReason, Spent, StageTimes, Stopwatch, Symbol,
     WorkerRequest, cause_chain,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -209,12 +209,14 @@ impl<'a> Dispatcher<'a> {
             }
         });
         let seconds = self.started.elapsed().as_secs_f64();
+        // Pauses are in no clock of the run, so not among what idles either.
+        let spent = Spent { seconds, ..self.watch.spent() };
         let mut summary = RunSummary::new(
             self.plan.run.clone(),
             self.plan.created_at,
             seconds,
             self.interrupt.map(|(interrupt, _)| interrupt.number()),
-            RunTime::new(self.plan.workers(), self.watch.spent(), self.times, self.worker_memory),
+            RunTime::new(self.plan.workers(), spent, self.times, self.worker_memory),
             symbols.collect(),
         );
         summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());
@@ -416,17 +418,16 @@ impl<'a> Dispatcher<'a> {
 
     fn settle(&mut self, job: usize, attempts: u32, end: Settled) {
         let symbol = self.plan.jobs[job].symbol.clone();
+        let skipped = |reason| {
+            let why = self.why_skipped(job, reason);
+            Outcome::Skipped { reason, attempts, why }
+        };
         let outcome = match end {
             Settled::Interrupted { started } => Outcome::Interrupted { started },
-            Settled::Skipped { reason } => {
-                Outcome::Skipped { reason, attempts, why: self.why_skipped(job, reason) }
-            }
+            Settled::Skipped { reason } => skipped(reason),
             Settled::Attempt { result, seconds } => match result {
                 JobResult::UpToDate { generation } => Outcome::UpToDate { generation },
-                JobResult::TooLate => {
-                    let reason = SkipReason::Deadline;
-                    Outcome::Skipped { reason, attempts, why: self.why_skipped(job, reason) }
-                }
+                JobResult::TooLate => skipped(SkipReason::Deadline),
                 JobResult::Committed { generation, headline } => {
                     Outcome::Trained { generation, attempts, seconds, headline }
                 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use mambafleet_artifacts::append_file;
+use mambafleet_artifacts::append_log;
 use mambafleet_protocol::cause_chain;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -186,7 +186,7 @@ async fn run(
 /// Reads all of the command's output, and keeps the beginning in the log.
 async fn keep(output: Option<impl AsyncRead + Unpin>, log: Option<&Path>) {
     let Some(mut output) = output else { return };
-    let file = log.map(append_file).transpose();
+    let file = log.map(append_log).transpose();
     let mut file = file.ok().flatten().map(tokio::fs::File::from_std);
     if let Some(file) = &mut file {
         let copied = tokio::io::copy(&mut (&mut output).take(OUTPUT_KEPT), file).await;
