@@ -74,8 +74,15 @@ impl Snapshot {
     /// [`StoreError::NoFile`] when the generation has no weights, [`StoreError::Decode`] when they
     /// are not a safetensors file of 32-bit floats.
     pub fn tensors(&self) -> Result<BTreeMap<String, Tensor>, StoreError> {
-        weights::decode(self.file(WEIGHTS_FILE)?)
-            .map_err(|reason| self.undecodable(WEIGHTS_FILE, reason))
+        self.tensors_of(WEIGHTS_FILE)
+    }
+
+    /// The tensors of another file, by name.
+    ///
+    /// # Errors
+    /// As [`tensors`](Self::tensors).
+    pub fn tensors_of(&self, name: &str) -> Result<BTreeMap<String, Tensor>, StoreError> {
+        weights::decode(self.file(name)?).map_err(|reason| self.undecodable(name, reason))
     }
 
     /// The texts that were stored beside the tensors in the weights file.

@@ -139,8 +139,21 @@ impl Transaction {
         tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
         meta: BTreeMap<String, String>,
     ) -> Result<(), StoreError> {
+        self.put_tensors(WEIGHTS_FILE, tensors, meta)
+    }
+
+    /// The same as a file of another name.
+    ///
+    /// # Errors
+    /// As [`put_weights`](Self::put_weights).
+    pub fn put_tensors<'a>(
+        &mut self,
+        name: &str,
+        tensors: impl IntoIterator<Item = (&'a str, &'a [usize], &'a [f32])>,
+        meta: BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
         let encoder = Encoder::new(tensors, &meta)?;
-        self.put_sized(WEIGHTS_FILE, Some(encoder.length()), |out| encoder.write_to(out)).map(drop)
+        self.put_sized(name, Some(encoder.length()), |out| encoder.write_to(out)).map(drop)
     }
 
     /// Stages a value as pretty JSON.

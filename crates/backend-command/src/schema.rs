@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mambafleet_backend::{Decay, ModelConfig, Objective, OptimizerConfig};
-use mambafleet_protocol::{ModelSpec, ScheduleSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{ModelSpec, ReturnsSpec, ScheduleSpec, TaskSpec, TrainSpec};
 use serde_json::{Value, json};
 
 use crate::message::{Job, Line, Request, decode, encode};
@@ -72,13 +72,13 @@ fn requests() -> Vec<Value> {
     let spec =
         ModelSpec { d_model: 32, n_layers: 2, d_state: 16, d_conv: 4, expand: 2, dt_rank: 2 };
     let levels = vec![0.25, 0.5, 0.75];
-    let task = TaskSpec {
+    let task = TaskSpec::Returns(ReturnsSpec {
         features: vec!["log_return".into()],
         lookback: 32,
         horizons: vec![1, 5],
         quantiles: levels.clone(),
-        ..TaskSpec::usual()
-    };
+        ..ReturnsSpec::usual()
+    });
     let objectives = [Objective::Pinball { horizons: 2, levels }, Objective::Mse { targets: 2 }];
     let schedules = [ScheduleSpec::Cosine, ScheduleSpec::OneCycle, ScheduleSpec::Constant];
     let path = Path::new("/tmp/x");

@@ -1,6 +1,6 @@
 //! What a model is made from.
 
-use mambafleet_protocol::{ModelSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{ModelSpec, ReturnsSpec, TrainSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::BackendError;
@@ -74,9 +74,9 @@ pub enum Decay {
 }
 
 impl ModelConfig {
-    /// The configuration that a task and a model specification resolve to.
+    /// The configuration that a task on returns and a model specification resolve to.
     #[must_use]
-    pub fn for_task(task: &TaskSpec, spec: ModelSpec) -> Self {
+    pub fn for_returns(task: &ReturnsSpec, spec: ModelSpec) -> Self {
         Self {
             spec,
             n_features: task.features.len(),

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, Range};
 
-use mambafleet_protocol::TaskSpec;
+use mambafleet_protocol::{EvaluateSpec, ReturnsSpec};
 
 use crate::split::{Split, first_anchor};
 use crate::windows::RawFeatures;
@@ -32,10 +32,25 @@ pub struct Dataset {
 /// [`DataError::InvalidTask`], [`DataError::UnknownFeature`], or [`DataError::TooFewRows`] when
 /// a part would have fewer samples than [`MIN_TRAIN`](crate::MIN_TRAIN),
 /// [`MIN_VALIDATION`](crate::MIN_VALIDATION) or [`MIN_TEST`](crate::MIN_TEST).
-pub fn prepare(bars: &Bars, task: &TaskSpec) -> Result<Dataset, DataError> {
+pub fn prepare(bars: &Bars, task: &ReturnsSpec) -> Result<Dataset, DataError> {
+    prepare_fold(bars, task, &EvaluateSpec::USUAL, 0)
+}
+
+/// The same for one fold of a walk-forward evaluation, from 0: its test part is that block of the
+/// whole's, and everything else, the scaler included, lies before it.
+///
+/// # Errors
+/// As [`prepare`]; every block needs [`MIN_TEST`](crate::MIN_TEST) samples.
+pub fn prepare_fold(
+    bars: &Bars,
+    task: &ReturnsSpec,
+    evaluate: &EvaluateSpec,
+    fold: usize,
+) -> Result<Dataset, DataError> {
     task.validate()?;
+    evaluate.validate()?;
     let features = feature::resolve(&task.features)?;
-    let split = Split::new(bars.bars.len(), task)
+    let split = Split::fold(bars.bars.len(), task, evaluate, fold)
         .map_err(|needed| too_few(bars, needed, "train, validate and test this task"))?;
     let raw = RawFeatures::compute(bars, task.volatility_halflife, &features);
     let first_row = split.train.start + 1 - task.lookback;
@@ -60,7 +75,7 @@ pub fn prepare(bars: &Bars, task: &TaskSpec) -> Result<Dataset, DataError> {
 /// [`DataError::InvalidTask`], [`DataError::UnknownFeature`], [`DataError::InvalidScaler`] when
 /// the scaler is not for the task's features, or [`DataError::TooFewRows`] when not even one
 /// window is whole.
-pub fn with_scaler(bars: &Bars, task: &TaskSpec, scaler: &Scaler) -> Result<Windows, DataError> {
+pub fn with_scaler(bars: &Bars, task: &ReturnsSpec, scaler: &Scaler) -> Result<Windows, DataError> {
     task.validate()?;
     let features = feature::resolve(&task.features)?;
     scaler.check(&task.features)?;

@@ -39,7 +39,7 @@ pub mod volatility;
 mod windows;
 
 pub use bars::{Bar, Bars, CSV_COLUMNS, Origin, write_csv};
-pub use dataset::{Dataset, prepare, with_scaler};
+pub use dataset::{Dataset, prepare, prepare_fold, with_scaler};
 pub use error::{DataError, Problem};
 pub use feature::{UnknownFeature, validate_features};
 pub use quality::SuspectedSplit;

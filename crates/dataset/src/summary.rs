@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use jiff::civil::Date;
-use mambafleet_protocol::{Symbol, TaskSpec};
+use mambafleet_protocol::{ReturnsSpec, Symbol};
 use serde::{Deserialize, Serialize};
 
 use crate::split::Split;
@@ -56,7 +56,7 @@ pub struct PartSummary {
 
 impl DatasetSummary {
     /// Summarises `bars`, divided by `split`, whose parts are not empty.
-    pub(crate) fn new(bars: &Bars, task: &TaskSpec, split: &Split) -> Self {
+    pub(crate) fn new(bars: &Bars, task: &ReturnsSpec, split: &Split) -> Self {
         let date = |row: usize| bars.bars[row].date;
         let part = |anchors: &Range<usize>| PartSummary {
             samples: anchors.len(),

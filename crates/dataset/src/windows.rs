@@ -1,7 +1,7 @@
 //! Windows of scaled features, and the targets that follow them.
 
 use jiff::civil::Date;
-use mambafleet_protocol::TaskSpec;
+use mambafleet_protocol::ReturnsSpec;
 
 use crate::feature::{Feature, Past};
 use crate::volatility::{WARM_UP, log_ratio};
@@ -56,7 +56,7 @@ impl RawFeatures {
 
 impl Windows {
     /// Scales `raw`, the features of `bars`.
-    pub(crate) fn new(bars: &Bars, task: &TaskSpec, raw: RawFeatures, scaler: Scaler) -> Self {
+    pub(crate) fn new(bars: &Bars, task: &ReturnsSpec, raw: RawFeatures, scaler: Scaler) -> Self {
         let rows = raw.values.chunks_exact(raw.columns);
         let scaled = rows.flat_map(|row| scaler.apply(row)).collect();
         Self {

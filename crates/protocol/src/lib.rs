@@ -12,15 +12,18 @@
 
 mod cause;
 pub mod codec;
+mod evaluate;
 mod message;
 mod outcome;
 mod policy;
 mod run_id;
 mod spec;
 mod symbol;
+mod task;
 mod time;
 
 pub use cause::{cause_chain, signal_name};
+pub use evaluate::{EvaluateSpec, WindowSpec};
 pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };
@@ -31,8 +34,9 @@ pub use policy::{
 };
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
-    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, SplitSpec, TaskSpec,
-    TrainSpec, mix64, symbol_seed,
+    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, TrainSpec, mix64,
+    symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol, is_device_name};
+pub use task::{ReturnsSpec, SplitSpec, TaskSpec};
 pub use time::{Spent, StageTimes, Stopwatch, process_cpu_time};

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{Store, SymbolStore, Wait};
-use mambafleet_backend::{Backend, Job, ModelConfig, NamedTensors, OptimizerConfig, Registry};
-use mambafleet_dataset::{self as dataset, Dataset};
+use mambafleet_backend::{
+    Backend, Fitted, Job, Model, ModelConfig, NamedTensors, OptimizerConfig, Registry,
+};
 use mambafleet_protocol::{
-    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TrainSpec,
+    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TaskSpec, TrainSpec,
     WorkerEvent, cause_chain,
 };
 
-use crate::evaluation::{Metrics, evaluate};
 use crate::metadata::METADATA_SCHEMA;
-use crate::training::{Part, Reporting, thinned};
+use crate::returns::Returns;
+use crate::study::{Conclusion, Fold, Study};
+use crate::training::Reporting;
 use crate::{
     AttemptError, Emitter, METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds,
     fingerprint,
@@ -76,68 +78,137 @@ fn train_and_commit(
     job.task.validate()?;
     job.model.validate()?;
     job.train.validate()?;
+    job.evaluate.validate()?;
     let backend = &*registry.open(&job.train.backend, job.program.as_ref())?;
-    let bars = dataset::load(&job.symbol, &job.data)?;
-    if let Some(reading) = bars.reading.as_ref().filter(|reading| reading.mended()) {
-        tracing::warn!(mended = %reading, "the file has blemishes");
+    let attempt = Attempt { job, backend, program, emitter, started_at };
+    match &job.task {
+        TaskSpec::Returns(task) => attempt.carry_out(&Returns::load(job, task)?, clock),
     }
-    let identity = backend.identity()?;
-    let fingerprint = fingerprint(job, &bars, &identity)?;
-    let store = Store::open(&job.store)?.symbol(&job.symbol);
-    if let Some(generation) = up_to_date(job, &store, &fingerprint)? {
-        tracing::info!(generation, "up to date");
-        return Ok(JobResult::UpToDate { generation });
+}
+
+/// What an attempt is made with.
+struct Attempt<'a> {
+    job: &'a JobSpec,
+    backend: &'a dyn Backend,
+    program: &'a str,
+    emitter: &'a Emitter,
+    started_at: Timestamp,
+}
+
+impl Attempt<'_> {
+    fn carry_out<S: Study>(&self, study: &S, clock: &mut Clock) -> Result<JobResult, AttemptError> {
+        let job = self.job;
+        let identity = self.backend.identity()?;
+        let fingerprint = fingerprint(job, study.content(), &identity)?;
+        let store = Store::open(&job.store)?.symbol(&job.symbol);
+        if let Some(generation) = up_to_date(job, &store, &fingerprint)? {
+            tracing::info!(generation, "up to date");
+            return Ok(JobResult::UpToDate { generation });
+        }
+        if job.check_only {
+            tracing::info!("not up to date, and there is no time left to train");
+            return Ok(JobResult::TooLate);
+        }
+        let last = study.fold(job.evaluate.folds - 1)?;
+        clock.end(|times| &mut times.load);
+        announce(last.counts(), self.emitter);
+        let settings = Settings {
+            config: last.config(job.model),
+            optimizer: OptimizerConfig::from(&job.train),
+            train: TrainSpec {
+                learning_rate: job.train.learning_rate * job.learning_rate_scale,
+                ..job.train.clone()
+            },
+        };
+        let (model, conclusion) = self.train(study, &last, &settings, clock)?;
+        let Settings { config, optimizer, train } = settings;
+        let metadata = Metadata {
+            schema: METADATA_SCHEMA,
+            symbol: job.symbol.clone(),
+            fingerprint,
+            task: job.task.clone(),
+            model: config,
+            scaler: conclusion.scaler.clone(),
+            train,
+            optimizer,
+            evaluate: job.evaluate,
+            source: job.data.clone(),
+            data: conclusion.data.clone(),
+            provenance: self.provenance(identity, clock),
+        };
+        let result = commit(job, &store, &model.tensors()?, &conclusion, &metadata)?;
+        clock.end(|times| &mut times.commit);
+        Ok(result)
     }
-    if job.check_only {
-        tracing::info!("not up to date, and there is no time left to train");
-        return Ok(JobResult::TooLate);
+
+    /// Trains the model of every fold; the last one's is what is kept.
+    fn train<S: Study>(
+        &self,
+        study: &S,
+        last: &S::Fold,
+        settings: &Settings,
+        clock: &mut Clock,
+    ) -> Result<(Box<dyn Model>, Conclusion), AttemptError> {
+        let mut observer = Reporting::new(self.job, self.emitter);
+        let mut judged = Vec::new();
+        for index in 0..self.job.evaluate.folds - 1 {
+            let fold = study.fold(index)?;
+            let mut fitted = self.fit(&fold, settings, &mut observer, clock)?;
+            judged.push(study.judge(&fold, &mut fitted)?);
+            clock.end(|times| &mut times.evaluate);
+            observer.next_model();
+        }
+        let mut fitted = self.fit(last, settings, &mut observer, clock)?;
+        judged.push(study.judge(last, &mut fitted)?);
+        let conclusion = study.conclude(last, &fitted, judged)?;
+        clock.end(|times| &mut times.evaluate);
+        Ok((fitted.model, conclusion))
     }
-    let data = dataset::prepare(&bars, &job.task)?;
-    clock.end(|times| &mut times.load);
-    announce(job, &data, bars.bars.len(), emitter);
-    let config = ModelConfig::for_task(&job.task, job.model);
-    let optimizer = OptimizerConfig::from(&job.train);
-    let settings = TrainSpec {
-        learning_rate: job.train.learning_rate * job.learning_rate_scale,
-        ..job.train.clone()
-    };
-    let told = Job {
-        symbol: &job.symbol,
-        run: &job.run,
-        attempt: job.attempt,
-        task: &job.task,
-        config: &config,
-        train: &settings,
-        optimizer: &optimizer,
-        threads: job.threads,
-    };
-    let fitted = train(&told, backend, &data, Reporting::new(job, emitter), clock)?;
-    let metadata = Metadata {
-        schema: METADATA_SCHEMA,
-        symbol: job.symbol.clone(),
-        fingerprint,
-        task: job.task.clone(),
-        model: config,
-        scaler: data.scaler().clone(),
-        train: settings,
-        optimizer,
-        source: job.data.clone(),
-        data: data.summary().clone(),
-        provenance: Provenance {
-            program: program.to_owned(),
-            backend: backend.name().to_owned(),
-            backend_version: identity,
-            command: job.program.as_ref().map(|program| program.argv.clone()),
-            run: job.run.clone(),
-            attempt: job.attempt,
-            started_at,
-            threads: job.threads,
+
+    fn fit(
+        &self,
+        fold: &impl Fold,
+        settings: &Settings,
+        observer: &mut Reporting<'_>,
+        clock: &mut Clock,
+    ) -> Result<Fitted, AttemptError> {
+        let told = Job {
+            symbol: &self.job.symbol,
+            run: &self.job.run,
+            attempt: self.job.attempt,
+            task: &self.job.task,
+            config: &settings.config,
+            train: &settings.train,
+            optimizer: &settings.optimizer,
+            threads: self.job.threads,
+        };
+        let fitted = self.backend.fit(&told, fold.train(), fold.validation(), observer)?;
+        clock.end(|times| &mut times.train);
+        clock.times.train = clock.times.train - fitted.validation;
+        clock.times.validate += fitted.validation;
+        Ok(fitted)
+    }
+
+    fn provenance(&self, backend_version: String, clock: &Clock) -> Provenance {
+        Provenance {
+            program: self.program.to_owned(),
+            backend: self.backend.name().to_owned(),
+            backend_version,
+            command: self.job.program.as_ref().map(|program| program.argv.clone()),
+            run: self.job.run.clone(),
+            attempt: self.job.attempt,
+            started_at: self.started_at,
+            threads: self.job.threads,
             seconds: StageSeconds::from(&clock.times),
-        },
-    };
-    let result = commit(job, &store, &fitted, &metadata)?;
-    clock.end(|times| &mut times.commit);
-    Ok(result)
+        }
+    }
+}
+
+/// What models of an attempt are made with.
+struct Settings {
+    config: ModelConfig,
+    optimizer: OptimizerConfig,
+    train: TrainSpec,
 }
 
 /// The newest generation, if it has this fingerprint and is whole. When training is forced, it must
@@ -164,62 +235,30 @@ fn up_to_date(
     Ok(same.then(|| latest.generation()))
 }
 
-fn announce(job: &JobSpec, data: &Dataset, bars: usize, emitter: &Emitter) {
-    let (train, validation, test) =
-        (data.train().len(), data.validation().len(), data.test().len());
+fn announce(counts: SampleCounts, emitter: &Emitter) {
+    let SampleCounts { bars, train, validation, test, .. } = counts;
     tracing::info!(bars, train, validation, test, "data ready");
-    emitter.emit(&WorkerEvent::Loaded(SampleCounts {
-        symbol: job.symbol.clone(),
-        bars,
-        train,
-        validation,
-        test,
-    }));
-}
-
-/// A trained model with what is known of it.
-struct Fitted {
-    tensors: NamedTensors,
-    metrics: Metrics,
-}
-
-fn train(
-    job: &Job<'_>,
-    backend: &dyn Backend,
-    data: &Dataset,
-    mut observer: Reporting<'_>,
-    clock: &mut Clock,
-) -> Result<Fitted, AttemptError> {
-    let validated = thinned(data.validation(), job.train.validation_stride);
-    let train = Part { data, anchors: data.train() };
-    let validation = Part { data, anchors: &validated };
-    let mut trained = backend.fit(job, &train, &validation, &mut observer)?;
-    clock.end(|times| &mut times.train);
-    clock.times.train = clock.times.train - trained.validation;
-    clock.times.validate += trained.validation;
-    let metrics = evaluate(&mut trained, job.task, job.config, data, &validation)?;
-    clock.end(|times| &mut times.evaluate);
-    Ok(Fitted { tensors: trained.model.tensors()?, metrics })
+    emitter.emit(&WorkerEvent::Loaded(counts));
 }
 
 /// Stages all files, takes the lock, commits.
 fn commit(
     job: &JobSpec,
     store: &SymbolStore,
-    fitted: &Fitted,
+    weights: &NamedTensors,
+    conclusion: &Conclusion,
     metadata: &Metadata,
 ) -> Result<JobResult, AttemptError> {
     let mut transaction = store.begin()?;
-    let tensors = fitted
-        .tensors
-        .iter()
-        .map(|(name, tensor)| (name, tensor.shape.as_slice(), tensor.data.as_slice()));
     let about = BTreeMap::from([
         ("symbol".to_owned(), job.symbol.to_string()),
         ("fingerprint".to_owned(), metadata.fingerprint.clone()),
     ]);
-    transaction.put_weights(tensors, about)?;
-    transaction.put_json(METRICS_FILE, &fitted.metrics)?;
+    transaction.put_weights(parts(weights), about)?;
+    for (name, tensors) in &conclusion.files {
+        transaction.put_tensors(name, parts(tensors), BTreeMap::new())?;
+    }
+    transaction.put_json(METRICS_FILE, &conclusion.metrics)?;
     transaction.put_json(METADATA_FILE, metadata)?;
     transaction.prepare()?;
     let timeout = job.lock_timeout_ms.map(Duration::from_millis);
@@ -230,8 +269,13 @@ fn commit(
         return Ok(JobResult::UpToDate { generation });
     }
     let commit = transaction.commit(&lock)?;
-    let Headline { best_validation_loss, test_loss, .. } = fitted.metrics.headline;
+    let headline = conclusion.headline();
+    let Headline { best_validation_loss, test_loss, .. } = headline;
     tracing::info!(generation = commit.generation, best_validation_loss, test_loss, "committed");
-    let (generation, headline) = (commit.generation, fitted.metrics.headline);
-    Ok(JobResult::Committed { generation, headline })
+    Ok(JobResult::Committed { generation: commit.generation, headline })
+}
+
+/// Tensors as the store takes them.
+fn parts(tensors: &NamedTensors) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
+    tensors.iter().map(|(name, tensor)| (name, tensor.shape.as_slice(), tensor.data.as_slice()))
 }

@@ -1,13 +1,14 @@
 //! What a trained model is worth on the rows it has not seen, beside naive forecasts.
 
 use mambafleet_backend::samples::{predict_all, targets_of};
-use mambafleet_backend::{BackendError, EpochMetrics, Fitted, ModelConfig, Objective, Reported};
-use mambafleet_dataset::{Dataset, baseline};
-use mambafleet_protocol::{Headline, TaskSpec};
+use mambafleet_backend::{
+    BackendError, EpochMetrics, Fitted, ModelConfig, Objective, Reported, Samples,
+};
+use mambafleet_protocol::{Headline, ReturnsSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::AttemptError;
-use crate::training::Part;
+use crate::out_of_sample::OutOfSample;
 
 /// Version of the layout of `metrics.json`.
 const METRICS_SCHEMA: u32 = 1;
@@ -68,28 +69,29 @@ pub struct HorizonMetrics {
     pub skill_against_zero: f64,
 }
 
-/// Judges a trained model on the test part of `data`; `validation` is what chose its weights.
-pub(crate) fn evaluate(
-    trained: &mut Fitted,
-    task: &TaskSpec,
-    config: &ModelConfig,
-    data: &Dataset,
-    validation: &Part<'_>,
+/// What is kept of a fold's model.
+pub(crate) struct Judged {
+    /// Its validation loss.
+    pub(crate) validation_loss: f64,
+    /// Its forecasts for the fold's test part.
+    pub(crate) test: OutOfSample,
+}
+
+/// What forecasts on test samples are worth, beside naive ones. `fitted` is the last fold's model.
+pub(crate) fn metrics(
+    fitted: &Fitted,
+    task: &ReturnsSpec,
+    best_validation_loss: f64,
+    test: &OutOfSample,
 ) -> Result<Metrics, AttemptError> {
-    let best_validation_loss = validation_loss(trained, config, validation)?;
-    let part = Part { data, anchors: data.test() };
-    let predictions = predict_all(&part, trained.model.as_mut())?;
-    let targets = targets_of(&part);
-    let naive = baseline::volatility_quantiles(data, &task.quantiles).repeat(part.anchors.len());
-    let loss = finite("test loss", config.objective.loss(&predictions, &targets)?)?;
-    let baseline_loss = config.objective.loss(&naive, &targets)?;
-    let horizons = (0..task.horizons.len())
-        .map(|index| {
-            let scored = Scored { task, data, index };
-            scored.metrics(&predictions, &naive, &targets)
-        })
+    let (horizons, levels) = (task.horizons.len(), task.quantiles.clone());
+    let objective = Objective::Pinball { horizons, levels };
+    let loss = finite("test loss", objective.loss(&test.outputs, &test.targets)?)?;
+    let baseline_loss = objective.loss(&test.baseline, &test.targets)?;
+    let horizons = (0..horizons)
+        .map(|index| Scored { task, test, index }.metrics())
         .collect::<Result<_, _>>()?;
-    let Fitted { epochs, best, .. } = &*trained;
+    let Fitted { epochs, best, .. } = fitted;
     let headline = Headline {
         epochs: epochs.len(),
         first_validation_loss: epochs.first().map_or(best_validation_loss, |e| e.validation_loss),
@@ -103,22 +105,22 @@ pub(crate) fn evaluate(
         best_epoch: epochs.get(*best).map_or(0, |e| e.epoch),
         epochs: epochs.clone(),
         test: TestMetrics {
-            samples: part.anchors.len(),
+            samples: test.len(),
             loss,
             baseline_loss,
             skill: skill(loss, baseline_loss),
             horizons,
         },
-        reported: trained.reported.clone(),
+        reported: fitted.reported.clone(),
     })
 }
 
 /// The validation loss of the weights that were kept: as training measured it, or measured again
 /// where it was an outside program that did.
-fn validation_loss(
+pub(crate) fn validation_loss(
     trained: &mut Fitted,
     config: &ModelConfig,
-    part: &Part<'_>,
+    part: &dyn Samples,
 ) -> Result<f64, AttemptError> {
     let measured = trained.epochs.get(trained.best).map(|epoch| epoch.validation_loss);
     if let (Some(loss), None) = (measured, &trained.reported) {
@@ -141,34 +143,30 @@ fn skill(loss: f64, reference: f64) -> f64 {
     if reference > 0.0 { 1.0 - loss / reference } else { 0.0 }
 }
 
-/// One horizon of the task on the test part.
+/// One horizon of the task on test samples.
 struct Scored<'a> {
-    task: &'a TaskSpec,
-    data: &'a Dataset,
+    task: &'a ReturnsSpec,
+    test: &'a OutOfSample,
     /// Index of the horizon.
     index: usize,
 }
 
 impl Scored<'_> {
-    fn metrics(
-        &self,
-        predictions: &[f32],
-        naive: &[f32],
-        targets: &[f32],
-    ) -> Result<HorizonMetrics, AttemptError> {
+    fn metrics(&self) -> Result<HorizonMetrics, AttemptError> {
         let levels = &self.task.quantiles;
         let horizon = self.task.horizons[self.index];
         let objective = Objective::Pinball { horizons: 1, levels: levels.clone() };
-        let outputs = self.column(predictions, levels.len());
-        let targets = self.column(targets, 1);
+        let outputs = self.column(&self.test.outputs, levels.len());
+        let targets = self.column(&self.test.targets, 1);
         let pinball = objective.loss(&outputs, &targets)?;
-        let baseline_pinball = objective.loss(&self.column(naive, levels.len()), &targets)?;
+        let baseline_pinball =
+            objective.loss(&self.column(&self.test.baseline, levels.len()), &targets)?;
         let median = levels.iter().position(|level| *level == 0.5).unwrap_or(levels.len() / 2);
         let (mut inside, mut squared, mut squared_zero) = (0_usize, 0.0, 0.0);
-        let samples = self.data.test().iter().zip(outputs.chunks_exact(levels.len())).zip(&targets);
-        for ((&anchor, outputs), target) in samples {
+        let forecasts = outputs.chunks_exact(levels.len()).zip(&targets);
+        for (sigma, (outputs, target)) in self.test.volatility.iter().zip(forecasts) {
             inside += usize::from(outputs[0] <= *target && *target <= outputs[levels.len() - 1]);
-            let unit = self.data.sigma(anchor) * (horizon as f64).sqrt();
+            let unit = sigma * (horizon as f64).sqrt();
             squared += (f64::from(outputs[median] - target) * unit).powi(2);
             squared_zero += (f64::from(*target) * unit).powi(2);
         }

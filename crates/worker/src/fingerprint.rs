@@ -1,11 +1,10 @@
 //! What a generation depends on, in one hash.
 
-use mambafleet_dataset::Bars;
-use mambafleet_protocol::{JobSpec, ModelSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{EvaluateSpec, JobSpec, ModelSpec, TaskSpec, TrainSpec};
 use serde::Serialize;
 
 /// Changes when the meaning of the parts below changes.
-const FINGERPRINT_VERSION: u32 = 1;
+const FINGERPRINT_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Parts<'a> {
@@ -14,26 +13,28 @@ struct Parts<'a> {
     task: &'a TaskSpec,
     model: &'a ModelSpec,
     train: &'a TrainSpec,
+    evaluate: &'a EvaluateSpec,
     backend_version: &'a str,
 }
 
-/// The fingerprint of what a job would produce: the content of the data, the resolved task,
-/// model and training settings (seed included), and the backend's name and identity. Threads,
+/// The fingerprint of what a job would produce: the hash of the data's content, the resolved task,
+/// model, training and evaluation settings (seed included), and the backend's name and identity. Threads,
 /// paths and file times are not part of it: they change no weight.
 ///
 /// # Errors
 /// When a setting has no JSON form.
 pub fn fingerprint(
     job: &JobSpec,
-    bars: &Bars,
+    content: String,
     identity: &str,
 ) -> Result<String, serde_json::Error> {
     let parts = Parts {
         version: FINGERPRINT_VERSION,
-        data: bars.fingerprint(),
+        data: content,
         task: &job.task,
         model: &job.model,
         train: &job.train,
+        evaluate: &job.evaluate,
         backend_version: identity,
     };
     Ok(blake3::hash(&serde_json::to_vec(&parts)?).to_hex().to_string())

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use mambafleet_artifacts::{Fault, Store, StoreError};
 use mambafleet_backend::{BackendError, NamedTensors, Registry, Tensor, UnknownBackend};
 use mambafleet_dataset::{self as dataset, DataError};
-use mambafleet_protocol::{DataSource, ProgramSpec, Symbol};
+use mambafleet_protocol::{DataSource, ProgramSpec, Symbol, TaskSpec};
 use serde::Serialize;
 
 use crate::{METADATA_FILE, Metadata};
@@ -99,7 +99,8 @@ pub fn forecast(
     let metadata: Metadata = snapshot.json(METADATA_FILE)?;
     let source = source.unwrap_or(&metadata.source);
     let bars = dataset::load(symbol, source)?;
-    let data = dataset::with_scaler(&bars, &metadata.task, &metadata.scaler)?;
+    let TaskSpec::Returns(task) = metadata.task;
+    let data = dataset::with_scaler(&bars, &task, &metadata.scaler)?;
     let mut tensors = NamedTensors::default();
     for (name, (shape, data)) in snapshot.tensors()? {
         tensors.insert(name, Tensor { shape, data });
@@ -118,8 +119,8 @@ pub fn forecast(
     let anchor = data.last_anchor();
     let scaled = model.predict(data.window(anchor))?;
     let (close, volatility) = (data.close(anchor), data.sigma(anchor));
-    let levels = metadata.task.quantiles;
-    let horizons = metadata.task.horizons.iter().zip(scaled.chunks(levels.len()));
+    let levels = task.quantiles;
+    let horizons = task.horizons.iter().zip(scaled.chunks(levels.len()));
     let horizons = horizons.map(|(&horizon, scaled)| {
         let unit = volatility * (horizon as f64).sqrt();
         let log_returns: Vec<f64> = scaled.iter().map(|q| f64::from(*q) * unit).collect();

@@ -15,8 +15,11 @@ mod failure;
 mod fingerprint;
 mod forecast;
 mod metadata;
+mod out_of_sample;
+mod returns;
 mod serve;
 mod stderr;
+mod study;
 mod training;
 
 pub use attempt::run_attempt;
@@ -26,5 +29,6 @@ pub use failure::AttemptError;
 pub use fingerprint::fingerprint;
 pub use forecast::{Forecast, ForecastError, HorizonForecast, forecast};
 pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds};
+pub use out_of_sample::FORECASTS_FILE;
 pub use serve::{ServeError, serve};
 pub use stderr::log_writer;

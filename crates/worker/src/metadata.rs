@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use mambafleet_backend::{ModelConfig, OptimizerConfig};
 use mambafleet_dataset::{DatasetSummary, Scaler};
-use mambafleet_protocol::{DataSource, RunId, StageTimes, Symbol, TaskSpec, TrainSpec};
+use mambafleet_protocol::{
+    DataSource, EvaluateSpec, RunId, StageTimes, Symbol, TaskSpec, TrainSpec,
+};
 use serde::{Deserialize, Serialize};
 
 /// File of a generation that holds its [`Metadata`].
@@ -35,6 +37,9 @@ pub struct Metadata {
     pub train: TrainSpec,
     /// Optimiser settings.
     pub optimizer: OptimizerConfig,
+    /// How it was judged.
+    #[serde(default)]
+    pub evaluate: EvaluateSpec,
     /// Where the bars came from.
     pub source: DataSource,
     /// What the bars were.

@@ -47,7 +47,7 @@ impl<'a> Lesson<'a> {
         Self {
             backend,
             config: toy::config(),
-            task: toy::task(),
+            task: toy::task().into(),
             training: toy::samples(TRAINING, 1),
             validation: toy::samples(VALIDATION, 2),
             learned: OnceCell::new(),
@@ -144,7 +144,7 @@ impl<'a> Lesson<'a> {
             Err(error) => return Err(error.into()),
             Ok(_) => return Err(Trouble::Broken("it takes part of a window".to_owned())),
         }
-        let levels = self.task.quantiles.len();
+        let levels = toy::task().quantiles.len();
         let ascend = self.loaded()?.predict(&self.validation.inputs)?;
         let ascend = ascend.chunks(levels).all(<[f32]>::is_sorted);
         ensure(ascend, || "its quantiles cross".to_owned())?;

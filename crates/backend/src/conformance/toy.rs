@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use mambafleet_protocol::{ModelSpec, TaskSpec, TrainSpec, mix64};
+use mambafleet_protocol::{ModelSpec, ReturnsSpec, TrainSpec, mix64};
 
 use crate::samples::InMemory;
 use crate::{Batch, EpochMetrics, ModelConfig, Objective, Observer, Samples};
@@ -16,19 +16,19 @@ const LENGTH: usize = 6;
 /// Quantile levels.
 const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
 
-pub(super) fn task() -> TaskSpec {
-    TaskSpec {
+pub(super) fn task() -> ReturnsSpec {
+    ReturnsSpec {
         features: (1..=FEATURES).map(|number| format!("feature_{number}")).collect(),
         lookback: LENGTH,
         horizons: vec![1, 5],
         quantiles: LEVELS.to_vec(),
-        ..TaskSpec::usual()
+        ..ReturnsSpec::usual()
     }
 }
 
 pub(super) fn config() -> ModelConfig {
     let spec = ModelSpec { d_model: 6, n_layers: 2, d_state: 3, d_conv: 3, expand: 2, dt_rank: 2 };
-    ModelConfig::for_task(&task(), spec)
+    ModelConfig::for_returns(&task(), spec)
 }
 
 /// The same with plain outputs.

@@ -3,7 +3,7 @@
 use mambafleet_backend::samples::InMemory;
 use mambafleet_backend::{Backend, Batch, EpochMetrics, Fitted, Job, ModelConfig, Objective};
 use mambafleet_backend::{Observer, OptimizerConfig};
-use mambafleet_protocol::{ModelSpec, RunId, ScheduleSpec, Symbol, TaskSpec, TrainSpec, mix64};
+use mambafleet_protocol::{ModelSpec, ReturnsSpec, RunId, ScheduleSpec, Symbol, TrainSpec, mix64};
 
 use crate::conformance::{Fault, Linear};
 
@@ -45,18 +45,18 @@ fn samples(count: u64, scale: f32) -> InMemory {
 fn fit(train: &TrainSpec, validation: &InMemory) -> (Fitted, Epochs) {
     let spec = ModelSpec { d_model: 1, n_layers: 1, d_state: 1, d_conv: 1, expand: 1, dt_rank: 1 };
     let objective = Objective::Mse { targets: 1 };
-    let task = TaskSpec {
+    let task = ReturnsSpec {
         features: vec!["x".to_owned()],
         lookback: 1,
         horizons: vec![1],
         quantiles: vec![0.5],
-        ..TaskSpec::usual()
+        ..ReturnsSpec::usual()
     };
     let job = Job {
         symbol: &Symbol::new("TOY").unwrap(),
         run: &"run".parse::<RunId>().unwrap(),
         attempt: 1,
-        task: &task,
+        task: &task.into(),
         config: &ModelConfig { spec, n_features: 1, seq_len: 1, objective },
         train,
         optimizer: &OptimizerConfig::from(train),

@@ -82,7 +82,8 @@ fn list(path: &Path) -> Result<Files, CliError> {
 }
 
 fn settings(config: &Config) -> Settings {
-    Settings { policy: config.data.policy(), task: config.task.clone() }
+    let (policy, task) = (config.data.policy(), config.task.clone());
+    Settings { policy, task, evaluate: config.evaluate }
 }
 
 /// The settings of symbols that have some of their own, be it through a group.

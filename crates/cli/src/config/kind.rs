@@ -43,6 +43,7 @@ fn special(path: &str) -> Option<Kind> {
         "data.inconsistent" => Kind::Choice(&["clip", "drop", "refuse"]),
         "data.suspected_splits" => Kind::Choice(&["refuse", "keep"]),
         "run.deadline" => Kind::Deadline,
+        "evaluate.window" => Kind::Choice(&["expanding", "rolling"]),
         "notify.when" => Kind::Choice(&["always", "failure"]),
         "train.schedule" => Kind::Choice(&["cosine", "one_cycle", "constant"]),
         _ => return None,

@@ -9,9 +9,9 @@ use mambafleet_backend_command::CommandBackend;
 use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_orchestrator::{HttpUrl, InvalidHttpUrl};
 use mambafleet_protocol::{
-    AdjustSpec, BlankSpec, DataSource, DuplicateSpec, FailureKind, InconsistentSpec, InvalidSpec,
-    ModelSpec, PolicySpec, ProgramSpec, ScheduleSpec, SuspectedSplitSpec, TaskSpec, TrainSpec,
-    UnsortedSpec,
+    AdjustSpec, BlankSpec, DataSource, DuplicateSpec, EvaluateSpec, FailureKind, InconsistentSpec,
+    InvalidSpec, ModelSpec, PolicySpec, ProgramSpec, ReturnsSpec, ScheduleSpec, SuspectedSplitSpec,
+    TrainSpec, UnsortedSpec,
 };
 use serde::Deserialize;
 
@@ -29,9 +29,10 @@ pub(crate) struct Config {
     pub(crate) notify: Notify,
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     pub(crate) lock: Lock,
-    pub(crate) task: TaskSpec,
+    pub(crate) task: ReturnsSpec,
     pub(crate) model: Model,
     pub(crate) train: Train,
+    pub(crate) evaluate: EvaluateSpec,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -323,13 +324,14 @@ impl Config {
         }
         self.model.spec().validate()?;
         self.train.validate()?;
-        self.train.spec().validate()
+        self.train.spec().validate()?;
+        self.evaluate.validate()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mambafleet_protocol::{JobSpec, PolicySpec};
+    use mambafleet_protocol::{JobSpec, PolicySpec, TaskSpec};
 
     use crate::config::defaults;
 
@@ -345,8 +347,9 @@ mod tests {
         let usual = JobSpec::usual("run".parse().unwrap(), "AAPL".parse().unwrap(), "s".into());
         assert_eq!(config.data.source(), usual.data);
         assert_eq!(config.data.policy(), PolicySpec::USUAL);
-        assert_eq!(config.task, usual.task);
+        assert_eq!(TaskSpec::from(config.task.clone()), usual.task);
         assert_eq!(config.model.spec(), usual.model);
         assert_eq!(config.train.spec(), usual.train);
+        assert_eq!(config.evaluate, usual.evaluate);
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use mambafleet_protocol::{
-    BlankSpec, DuplicateSpec, InconsistentSpec, PolicySpec, SuspectedSplitSpec, Symbol, TaskSpec,
-    UnsortedSpec,
+    BlankSpec, DuplicateSpec, EvaluateSpec, InconsistentSpec, PolicySpec, ReturnsSpec,
+    SuspectedSplitSpec, Symbol, UnsortedSpec,
 };
 
 use super::{Calendar, Effect, FindingKind as Kind, Inspection, Verdict, suspected_splits};
@@ -27,7 +27,9 @@ pub struct Settings {
     /// What is done about blemishes.
     pub policy: PolicySpec,
     /// What the bars are for.
-    pub task: TaskSpec,
+    pub task: ReturnsSpec,
+    /// How models of them are judged.
+    pub evaluate: EvaluateSpec,
 }
 
 /// The files of a directory.
@@ -144,7 +146,7 @@ fn group_of(
     file: &RawFile,
     settings: &Settings,
 ) -> Inspection {
-    let Settings { policy, task } = settings;
+    let Settings { policy, task, evaluate } = settings;
     let treated = treat(group, file, policy);
     let mut inspection = empty(path, name);
     let Treated { bars, dates, reading, .. } = &treated;
@@ -156,7 +158,7 @@ fn group_of(
     of_reading(&mut inspection, reading, policy);
     of_bars(&mut inspection, bars, policy);
     inspection.reading = Some(reading.clone());
-    let short = Split::new(bars.len(), task).err();
+    let short = Split::fold(bars.len(), task, evaluate, 0).err();
     let bars = bars.len();
     if let Err(error) = treated.finish(path, policy) {
         inspection.refuse(&error);

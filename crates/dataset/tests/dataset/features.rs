@@ -6,13 +6,13 @@ use mambafleet_dataset::volatility::WARM_UP;
 use mambafleet_dataset::{
     Bar, Bars, DataError, Origin, Scaler, prepare, validate_features, with_scaler,
 };
-use mambafleet_protocol::TaskSpec;
+use mambafleet_protocol::ReturnsSpec;
 use proptest::prelude::*;
 
 use crate::{bars, symbol, task};
 
 /// A scaler that changes nothing.
-fn identity(task: &TaskSpec) -> Scaler {
+fn identity(task: &ReturnsSpec) -> Scaler {
     let n = task.features.len();
     Scaler { features: task.features.clone(), mean: vec![0.0; n], std: vec![1.0; n] }
 }
@@ -77,7 +77,7 @@ fn the_catalogue_is_complete_and_its_names_are_checked() {
 }
 
 /// The bits of everything known at `anchor`.
-fn known_at(bars: &Bars, task: &TaskSpec, scaler: &Scaler, anchor: usize) -> (Vec<u32>, u64) {
+fn known_at(bars: &Bars, task: &ReturnsSpec, scaler: &Scaler, anchor: usize) -> (Vec<u32>, u64) {
     let windows = with_scaler(bars, task, scaler).unwrap();
     let window = windows.window(anchor).iter().map(|value| value.to_bits()).collect();
     (window, windows.sigma(anchor).to_bits())

@@ -7,8 +7,8 @@ use jiff::civil::{Date, date};
 use mambafleet_dataset::quality::{Settings, Verdict, inspect};
 use mambafleet_dataset::{Adjustment, Bar, Bars, DataError, Layout, parse_file};
 use mambafleet_protocol::{
-    AdjustSpec, BlankSpec, DuplicateSpec, InconsistentSpec, PolicySpec, SuspectedSplitSpec, Symbol,
-    TaskSpec,
+    AdjustSpec, BlankSpec, DuplicateSpec, EvaluateSpec, InconsistentSpec, PolicySpec, ReturnsSpec,
+    SuspectedSplitSpec, Symbol,
 };
 use proptest::prelude::*;
 
@@ -213,7 +213,11 @@ fn store(path: &Path, content: &[u8]) {
 }
 
 fn settings(_: Option<&Symbol>) -> Settings {
-    Settings { policy: PolicySpec::USUAL, task: TaskSpec::usual() }
+    Settings {
+        policy: PolicySpec::USUAL,
+        task: ReturnsSpec::usual(),
+        evaluate: EvaluateSpec::USUAL,
+    }
 }
 
 fn gzip(content: &[u8]) -> Vec<u8> {

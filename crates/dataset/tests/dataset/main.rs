@@ -12,15 +12,15 @@ mod synthetic;
 
 use mambafleet_dataset::Bars;
 use mambafleet_dataset::feature::FEATURES;
-use mambafleet_protocol::{SplitSpec, Symbol, TaskSpec};
+use mambafleet_protocol::{ReturnsSpec, SplitSpec, Symbol};
 
 fn symbol(text: &str) -> Symbol {
     Symbol::new(text).unwrap()
 }
 
 /// A task with every feature.
-fn task() -> TaskSpec {
-    TaskSpec {
+fn task() -> ReturnsSpec {
+    ReturnsSpec {
         features: FEATURES.iter().map(|feature| feature.name.to_owned()).collect(),
         lookback: 16,
         horizons: vec![1, 5],

@@ -8,7 +8,7 @@ use mambafleet_dataset::quality::{
 };
 use mambafleet_dataset::{Adjustment, Bar, Bars, DataError, Layout, baseline, load, prepare};
 use mambafleet_protocol::{
-    AdjustSpec, DataSource, PolicySpec, SuspectedSplitSpec, Symbol, TaskSpec,
+    AdjustSpec, DataSource, EvaluateSpec, PolicySpec, ReturnsSpec, SuspectedSplitSpec, Symbol,
 };
 
 use crate::{symbol, task};
@@ -32,7 +32,7 @@ fn symbols(dir: &PathBuf) -> Vec<Symbol> {
 #[test]
 fn fifty_real_files_load_and_can_be_trained_on() {
     let Some(dir) = sample() else { return };
-    let task = TaskSpec { lookback: 64, horizons: vec![1, 5, 20], ..task() };
+    let task = ReturnsSpec { lookback: 64, horizons: vec![1, 5, 20], ..task() };
     let symbols = symbols(&dir);
     assert_eq!(symbols.len(), 50);
     let source = DataSource::Csv { dir, policy: PolicySpec::STRICT };
@@ -159,8 +159,11 @@ fn a_directory_of_three_vendors_is_inspected_against_their_common_calendar() {
     let Some(dir) = sample() else { return };
     let quality::Files { prices: files, others } = quality::files(&dir.join("raw")).unwrap();
     assert_eq!((files.len(), others.len()), (3, 0));
-    let settings =
-        |_: Option<&Symbol>| Settings { policy: PolicySpec::USUAL, task: TaskSpec::usual() };
+    let settings = |_: Option<&Symbol>| Settings {
+        policy: PolicySpec::USUAL,
+        task: ReturnsSpec::usual(),
+        evaluate: EvaluateSpec::USUAL,
+    };
     let mut found: Vec<Inspection> =
         files.iter().flat_map(|file| quality::inspect(file, false, &settings)).collect();
     quality::compare(&mut found);

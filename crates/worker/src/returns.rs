@@ -1,0 +1,157 @@
+//! The task on returns: bars in, quantiles of future returns out.
+
+use std::sync::Arc;
+
+use mambafleet_backend::samples::{predict_all, targets_of};
+use mambafleet_backend::{Batch, Fitted, ModelConfig, Samples};
+use mambafleet_dataset::{self as dataset, Bars, Dataset, baseline};
+use mambafleet_protocol::{JobSpec, ModelSpec, ReturnsSpec, SampleCounts};
+
+use crate::AttemptError;
+use crate::evaluation::{self, Judged};
+use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
+use crate::study::{Conclusion, Fold, Study};
+
+/// The bars of a symbol, and what is to be forecast of them.
+pub(crate) struct Returns<'a> {
+    job: &'a JobSpec,
+    task: &'a ReturnsSpec,
+    bars: Bars,
+}
+
+impl<'a> Returns<'a> {
+    /// Reads the bars.
+    pub(crate) fn load(job: &'a JobSpec, task: &'a ReturnsSpec) -> Result<Self, AttemptError> {
+        let bars = dataset::load(&job.symbol, &job.data)?;
+        if let Some(reading) = bars.reading.as_ref().filter(|reading| reading.mended()) {
+            tracing::warn!(mended = %reading, "the file has blemishes");
+        }
+        Ok(Self { job, task, bars })
+    }
+}
+
+impl Study for Returns<'_> {
+    type Fold = ReturnsFold;
+    type Judged = Judged;
+
+    fn content(&self) -> String {
+        self.bars.fingerprint()
+    }
+
+    fn fold(&self, index: usize) -> Result<ReturnsFold, AttemptError> {
+        let data = dataset::prepare_fold(&self.bars, self.task, &self.job.evaluate, index)?;
+        let data = Arc::new(data);
+        let part = |anchors: &[usize]| Part { data: Arc::clone(&data), anchors: anchors.to_vec() };
+        let validated = thinned(data.validation(), self.job.train.validation_stride);
+        Ok(ReturnsFold {
+            train: part(data.train()),
+            validation: part(&validated),
+            test: part(data.test()),
+            task: self.task.clone(),
+            data,
+        })
+    }
+
+    fn judge(&self, fold: &ReturnsFold, fitted: &mut Fitted) -> Result<Judged, AttemptError> {
+        let config = fold.config(self.job.model);
+        let loss = evaluation::validation_loss(fitted, &config, &fold.validation)?;
+        let outputs = predict_all(&fold.test, fitted.model.as_mut())?;
+        let naive = baseline::volatility_quantiles(&fold.data, &self.task.quantiles);
+        let targets = targets_of(&fold.test);
+        let test = OutOfSample::of_fold(&fold.data, outputs, targets, &naive);
+        Ok(Judged { validation_loss: loss, test })
+    }
+
+    fn conclude(
+        &self,
+        last: &ReturnsFold,
+        fitted: &Fitted,
+        judged: Vec<Judged>,
+    ) -> Result<Conclusion, AttemptError> {
+        let validation_loss = judged.last().map_or(f64::NAN, |judged| judged.validation_loss);
+        let test = OutOfSample::of_folds(judged.into_iter().map(|judged| judged.test));
+        let metrics = evaluation::metrics(fitted, self.task, validation_loss, &test)?;
+        Ok(Conclusion {
+            metrics,
+            scaler: last.data.scaler().clone(),
+            data: last.data.summary().clone(),
+            files: vec![(FORECASTS_FILE, test.tensors(self.task))],
+        })
+    }
+}
+
+/// One fold of the bars.
+pub(crate) struct ReturnsFold {
+    task: ReturnsSpec,
+    data: Arc<Dataset>,
+    train: Part,
+    validation: Part,
+    test: Part,
+}
+
+impl Fold for ReturnsFold {
+    fn counts(&self) -> SampleCounts {
+        SampleCounts {
+            symbol: self.data.summary().symbol.clone(),
+            bars: self.data.rows(),
+            train: self.data.train().len(),
+            validation: self.data.validation().len(),
+            test: self.data.test().len(),
+        }
+    }
+
+    fn config(&self, spec: ModelSpec) -> ModelConfig {
+        ModelConfig::for_returns(&self.task, spec)
+    }
+
+    fn train(&self) -> &dyn Samples {
+        &self.train
+    }
+
+    fn validation(&self) -> &dyn Samples {
+        &self.validation
+    }
+}
+
+/// The samples of one part of a fold.
+struct Part {
+    data: Arc<Dataset>,
+    anchors: Vec<usize>,
+}
+
+/// Every `stride`-th of these, the last among them, in their order.
+fn thinned(anchors: &[usize], stride: usize) -> Vec<usize> {
+    let mut kept: Vec<usize> = anchors.iter().rev().step_by(stride.max(1)).copied().collect();
+    kept.reverse();
+    kept
+}
+
+impl Samples for Part {
+    fn len(&self) -> usize {
+        self.anchors.len()
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Batch) {
+        batch.inputs.clear();
+        batch.targets.clear();
+        batch.samples = indices.len();
+        for anchor in indices.iter().map(|&index| self.anchors[index]) {
+            batch.inputs.extend_from_slice(self.data.window(anchor));
+            batch.targets.extend(self.data.targets(anchor).map(|target| target as f32));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thinned;
+
+    #[test]
+    fn the_newest_of_thinned_samples_stays() {
+        assert_eq!(thinned(&[3, 4, 5, 6, 7], 2), [3, 5, 7]);
+        assert_eq!(thinned(&[3, 4, 5, 6], 3), [3, 6]);
+        assert_eq!(thinned(&[3, 4, 5], 1), [3, 4, 5]);
+        assert_eq!(thinned(&[3, 4], 9), [4]);
+        assert!(thinned(&[], 2).is_empty());
+    }
+}

@@ -1,0 +1,75 @@
+//! What a kind of task has to supply, so that an attempt can be carried out for it.
+
+use mambafleet_backend::{Fitted, ModelConfig, NamedTensors, Samples};
+use mambafleet_dataset::{DatasetSummary, Scaler};
+use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
+
+use crate::{AttemptError, Metrics};
+
+/// The data of a symbol as a task sees them: read, and cut into folds on demand.
+pub(crate) trait Study {
+    /// One fold: samples to train, validate and test on.
+    type Fold: Fold;
+    /// What is kept of a model that was trained on a fold.
+    type Judged;
+
+    /// Hash of the data's content.
+    fn content(&self) -> String;
+
+    /// Prepares a fold, from 0; the last one's model is the one that is kept.
+    ///
+    /// # Errors
+    /// When there are too few data, or settings do not fit them.
+    fn fold(&self, index: usize) -> Result<Self::Fold, AttemptError>;
+
+    /// What the model that was trained on a fold makes of the samples that it has not seen.
+    ///
+    /// # Errors
+    /// When the model fails, or forecasts what is not finite.
+    fn judge(&self, fold: &Self::Fold, fitted: &mut Fitted) -> Result<Self::Judged, AttemptError>;
+
+    /// Draws the conclusion from all folds, in their order; `fitted` is the last one's model.
+    ///
+    /// # Errors
+    /// When the forecasts are not to be trusted.
+    fn conclude(
+        &self,
+        last: &Self::Fold,
+        fitted: &Fitted,
+        judged: Vec<Self::Judged>,
+    ) -> Result<Conclusion, AttemptError>;
+}
+
+/// Samples in three parts.
+pub(crate) trait Fold {
+    /// How many there are, for the symbol and number of rows of a study.
+    fn counts(&self) -> SampleCounts;
+
+    /// The model for them.
+    fn config(&self, spec: ModelSpec) -> ModelConfig;
+
+    /// What weights are trained on.
+    fn train(&self) -> &dyn Samples;
+
+    /// What decides when to stop.
+    fn validation(&self) -> &dyn Samples;
+}
+
+/// What is known of a model when it has been judged; with its weights, a generation.
+pub(crate) struct Conclusion {
+    /// The content of `metrics.json`.
+    pub(crate) metrics: Metrics,
+    /// What inputs are scaled with.
+    pub(crate) scaler: Scaler,
+    /// What the data were.
+    pub(crate) data: DatasetSummary,
+    /// Further files of tensors, by name.
+    pub(crate) files: Vec<(&'static str, NamedTensors)>,
+}
+
+impl Conclusion {
+    /// The few numbers that tables show.
+    pub(crate) fn headline(&self) -> Headline {
+        self.metrics.headline
+    }
+}
