@@ -112,8 +112,9 @@ def train(request, given):
     task = Task(job["model"])
     decay = optimizer.get("decay", "matrices")
     steps = adamw(task.model, settings["learning_rate"], optimizer["weight_decay"], decay)
-    if given.init:
-        task.model.load_state_dict(load_file(given.init))
+    init = given.init or request.get("init")
+    if init:
+        task.model.load_state_dict(load_file(init))
     orders = load_file(given.order)["order"] if given.order else None
     size, epochs = settings["batch_size"], settings["epochs"]
     per_step = size * settings["accumulate"]

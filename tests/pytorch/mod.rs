@@ -160,7 +160,8 @@ fn compare_training(python: &str, config: &ModelConfig, train: &TrainSpec) {
     let (symbol, run) = ("AAPL".parse().unwrap(), "20261123-083925-616-b413".parse().unwrap());
     let optimizer = &OptimizerConfig::from(train);
     let (symbol, run, task, attempt, threads) = (&symbol, &run, &task, 1, 1);
-    let job = Job { symbol, run, attempt, task, config, train, optimizer, threads };
+    let init = None;
+    let job = Job { symbol, run, attempt, task, config, train, optimizer, init, threads };
     let (training, validation) = (samples(config, 150, 1), samples(config, 40, 5));
     let start = NativeBackend.create(config, optimizer, train.seed, 1).unwrap().tensors().unwrap();
     let noting = Noting(&training, RefCell::default());
@@ -207,7 +208,7 @@ fn by_pytorch(
     let order = order.iter().flat_map(|index| index.to_le_bytes()).collect();
     let order = sandbox.write("order", arrays(&[("order", Dtype::I64, &shape, order)]));
     let init = sandbox.write("init", file_of(start));
-    let Job { symbol, run, attempt, task, config, train, optimizer, threads } = job;
+    let Job { symbol, run, attempt, task, config, train, optimizer, threads, init: _ } = job;
     let request = json!({
         "mambafleet": 1, "type": "train", "staging": sandbox.path("staging"),
         "windows": sandbox.write("windows", file), "weights": sandbox.path("weights"),

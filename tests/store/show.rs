@@ -41,7 +41,7 @@ fn everything_about_a_generation_is_shown() {
         "content of 1\n".to_owned(),
     ];
     let files = manifest["files"].as_array().unwrap();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     parts.extend(files.iter().map(|file| file["blake3"].as_str().unwrap().to_owned()));
     for part in parts {
         assert!(text.contains(&part), "{part} is missing:\n{text}");

@@ -46,6 +46,15 @@ impl Writer {
     }
 }
 
+/// Writes tensors to a new file.
+pub(crate) fn write(path: &Path, tensors: &NamedTensors) -> io::Result<()> {
+    let shapes: Vec<_> =
+        tensors.iter().map(|(name, tensor)| (name, tensor.shape.as_slice())).collect();
+    let mut writer = Writer::create(path, &shapes)?;
+    tensors.iter().try_for_each(|(_, tensor)| writer.put(&tensor.data))?;
+    writer.finish()
+}
+
 /// The arrays of a file, which must be finite 32-bit floats.
 pub(crate) fn read(path: &Path, what: &'static str) -> Result<NamedTensors, BackendError> {
     let failed = |why: String| BackendError::Failed(format!("{what}: {why}"));

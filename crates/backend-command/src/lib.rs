@@ -113,6 +113,10 @@ impl Backend for CommandBackend {
             staging.path().join("weights.safetensors"),
         );
         write_windows(&windows, job.config, train, validation)?;
+        let init = staging.path().join("init.safetensors");
+        if let Some(tensors) = job.init {
+            arrays::write(&init, tensors).map_err(cannot_write(&init))?;
+        }
         let place = staging.path().to_owned();
         let is_cancelled = || observer.is_cancelled();
         let mut process =
@@ -121,6 +125,7 @@ impl Backend for CommandBackend {
             windows: &windows,
             weights: &weights,
             staging: &place,
+            init: job.init.map(|_| &*init),
             job: message::Job {
                 symbol: job.symbol,
                 run: job.run,

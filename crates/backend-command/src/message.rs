@@ -21,7 +21,15 @@ const GUARD_KEY: &str = "mambafleet_guard";
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Request<'a> {
     /// Train a model and leave its weights.
-    Train { windows: &'a Path, weights: &'a Path, staging: &'a Path, job: Job<'a> },
+    Train {
+        windows: &'a Path,
+        weights: &'a Path,
+        staging: &'a Path,
+        /// Weights to start from.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        init: Option<&'a Path>,
+        job: Job<'a>,
+    },
     /// Forecast, with weights left earlier.
     Predict {
         samples: usize,

@@ -40,13 +40,7 @@ impl ProgramModel {
     fn start(&self) -> Result<Process, BackendError> {
         let staging = staging()?;
         let path = staging.path().join(WEIGHTS);
-        let shapes: Vec<_> =
-            self.tensors.iter().map(|(name, tensor)| (name, tensor.shape.as_slice())).collect();
-        let mut writer = arrays::Writer::create(&path, &shapes).map_err(cannot_write(&path))?;
-        for (_, tensor) in self.tensors.iter() {
-            writer.put(&tensor.data).map_err(cannot_write(&path))?;
-        }
-        writer.finish().map_err(cannot_write(&path))?;
+        arrays::write(&path, &self.tensors).map_err(cannot_write(&path))?;
         let is_cancelled = || self.cancellation.is_cancelled();
         Process::start(&self.guard, &self.program, staging, self.threads, &is_cancelled)
     }

@@ -100,7 +100,8 @@ fn requests() -> Vec<Value> {
                 train: &train,
                 optimizer: &optimizer,
             };
-            let train = Request::Train { windows: path, weights: path, staging: path, job };
+            let init = (*schedule == ScheduleSpec::Constant).then_some(path);
+            let train = Request::Train { windows: path, weights: path, staging: path, init, job };
             lines.push(encode(&train).unwrap());
         }
         let predict = Request::Predict {

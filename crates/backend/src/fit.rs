@@ -32,6 +32,8 @@ pub struct Job<'a> {
     pub train: &'a TrainSpec,
     /// Optimiser settings.
     pub optimizer: &'a OptimizerConfig,
+    /// Weights to start from, instead of random ones.
+    pub init: Option<&'a NamedTensors>,
     /// Threads that may be used, at least 1.
     pub threads: usize,
 }
@@ -79,7 +81,9 @@ pub struct EpochMetrics {
     pub validation_loss: f64,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
-    /// Wall time in seconds.
+    /// Wall time in seconds. Not among the metrics that are stored, which are the same for the same
+    /// training.
+    #[serde(skip)]
     pub seconds: f64,
     /// Training samples per second, validation left out.
     #[serde(skip)]
@@ -129,6 +133,9 @@ pub fn fit_by_steps<B: Backend + ?Sized>(
     observer: &mut dyn Observer,
 ) -> Result<Fitted, BackendError> {
     let mut trainer = backend.create(job.config, job.optimizer, job.train.seed, job.threads)?;
+    if let Some(tensors) = job.init {
+        trainer.restore(tensors)?;
+    }
     let TrainSpec { batch_size, accumulate, .. } = *job.train;
     let per_step = batch_size.max(1).saturating_mul(accumulate.max(1));
     let steps_per_epoch = train.len().div_ceil(per_step);

@@ -216,6 +216,10 @@ pub(crate) struct TrainArgs {
     /// Train also what is up to date
     #[arg(long)]
     pub(crate) force: bool,
+    /// Commit new models also where promote.when = "not_worse" would keep the old generation; that is
+    /// recorded
+    #[arg(long)]
+    pub(crate) force_promote: bool,
     /// Go on with an earlier run: its failed and unfinished symbols, and what has changed since.
     /// Without RUN, the newest one that did not finish well
     #[arg(
@@ -223,7 +227,7 @@ pub(crate) struct TrainArgs {
         value_name = "RUN",
         num_args = 0..=1,
         default_missing_value = "",
-        conflicts_with_all = ["symbols", "symbols_file", "data", "backend", "epochs", "seed", "force"]
+        conflicts_with_all = ["symbols", "symbols_file", "data", "backend", "epochs", "seed", "force", "force_promote"]
     )]
     pub(crate) resume: Option<String>,
     /// Train nothing that cannot be done by then: the next 06:00, local time, or a duration

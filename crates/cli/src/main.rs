@@ -12,6 +12,7 @@ mod notify;
 mod output;
 mod plan;
 mod reporters;
+mod search;
 mod table;
 #[cfg(unix)]
 mod terminal;

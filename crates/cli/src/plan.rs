@@ -20,6 +20,7 @@ use crate::args::{Common, Selection};
 use crate::config::{Choice, Config, Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::search::trials;
 
 /// The name and version that generations and runs record.
 pub(crate) const PROGRAM: &str = concat!("mambafleet ", env!("CARGO_PKG_VERSION"));
@@ -135,12 +136,21 @@ fn expand(name: &str, config: &Config) -> Result<Vec<Symbol>, String> {
     members.iter().map(parse).collect()
 }
 
+/// What is done whatever speaks against it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Force {
+    /// Train what is up to date.
+    pub(crate) train: bool,
+    /// Commit models that are worse than the newest generation.
+    pub(crate) promote: bool,
+}
+
 /// Makes the plan: one fully resolved job per symbol, with the settings of each.
 pub(crate) fn make(
     config: &Config,
     symbols: Vec<Symbol>,
     settled: &[Settled],
-    force: bool,
+    force: Force,
 ) -> Result<RunPlan, CliError> {
     let run = new_run_id()?;
     let store = absolute(&config.store.dir)?;
@@ -148,7 +158,8 @@ pub(crate) fn make(
     let threads = threads_per_worker(cores(), parallel.min(symbols.len()));
     let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     let lock_timeout_ms = config.lock.timeout.0.map(millis);
-    let job = |(symbol, Settled { config, .. }): (Symbol, &Settled)| -> Result<_, CliError> {
+    let job = |(symbol, settled): (Symbol, &Settled)| -> Result<_, CliError> {
+        let config = &settled.config;
         let data = match config.data.source() {
             DataSource::Csv { dir, policy } => DataSource::Csv { dir: absolute(&dir)?, policy },
             source @ DataSource::Synthetic { .. } => source,
@@ -165,8 +176,10 @@ pub(crate) fn make(
             program: if by_program { program(config)? } else { None },
             train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train },
             evaluate: config.evaluate,
+            search: trials(settled, &symbol)?,
+            promote: config.promote(force.promote),
             threads,
-            force,
+            force: force.train,
             resumes: Vec::new(),
             check_only: false,
             learning_rate_scale: 1.0,

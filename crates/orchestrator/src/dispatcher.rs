@@ -193,6 +193,7 @@ impl<'a> Dispatcher<'a> {
         let last_success = |job: usize, symbol, outcome: &Outcome| {
             let up_to_date = match outcome {
                 Outcome::UpToDate { generation } => Some(*generation),
+                Outcome::Kept { comparison, .. } => Some(comparison.generation),
                 _ => None,
             };
             let before = || history::last_success(&self.store.symbol(symbol), up_to_date);
@@ -427,6 +428,7 @@ impl<'a> Dispatcher<'a> {
             Settled::Skipped { reason } => skipped(reason),
             Settled::Attempt { result, seconds } => match result {
                 JobResult::UpToDate { generation } => Outcome::UpToDate { generation },
+                JobResult::Kept { comparison } => Outcome::Kept { attempts, seconds, comparison },
                 JobResult::TooLate => skipped(SkipReason::Deadline),
                 JobResult::Committed { generation, headline } => {
                     Outcome::Trained { generation, attempts, seconds, headline }

@@ -16,6 +16,7 @@ mod evaluate;
 mod message;
 mod outcome;
 mod policy;
+mod promote;
 mod run_id;
 mod spec;
 mod symbol;
@@ -32,10 +33,11 @@ pub use policy::{
     AdjustSpec, BlankSpec, DuplicateSpec, InconsistentSpec, PolicySpec, SuspectedSplitSpec,
     UnsortedSpec,
 };
+pub use promote::{Comparison, PromoteSpec, PromoteWhen};
 pub use run_id::{InvalidRunId, RunId};
 pub use spec::{
-    DataSource, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, TrainSpec, mix64,
-    symbol_seed,
+    DataSource, InitSpec, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, TrainSpec,
+    TrialSpec, mix64, symbol_seed,
 };
 pub use symbol::{InvalidSymbol, Symbol, is_device_name};
 pub use task::{ReturnsSpec, SplitSpec, TaskSpec};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureKind, Headline, JobSpec, StageTimes, Symbol};
+use crate::{Comparison, FailureKind, Headline, JobSpec, StageTimes, Symbol};
 
 /// Version of the messages. A worker of another version is refused at its [`WorkerEvent::Hello`].
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -116,6 +116,11 @@ pub enum JobResult {
     UpToDate {
         /// Its number.
         generation: u64,
+    },
+    /// A model was trained, and is worse than the newest generation: nothing was committed.
+    Kept {
+        /// Both on the same samples.
+        comparison: Comparison,
     },
     /// There is no such generation, and no time to train one ([`crate::JobSpec::check_only`]).
     TooLate,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Comparison;
+
 /// The kind of a failure. It decides whether an attempt is repeated and what the user can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -132,6 +134,15 @@ pub enum Outcome {
         /// Its number.
         generation: u64,
     },
+    /// A model was trained, and the newest generation stays, for the new one is worse.
+    Kept {
+        /// Attempts it took, from 1.
+        attempts: u32,
+        /// Wall time of the last attempt, in seconds.
+        seconds: f64,
+        /// Both on the same samples.
+        comparison: Comparison,
+    },
     /// No generation was committed.
     Failed {
         /// What kind of failure the last attempt met.
@@ -162,13 +173,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// One word for tables and counts: `trained`, `up to date`, `failed`, `skipped`,
+    /// One word for tables and counts: `trained`, `up to date`, `kept`, `failed`, `skipped`,
     /// `interrupted`.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Self::Trained { .. } => "trained",
             Self::UpToDate { .. } => "up to date",
+            Self::Kept { .. } => "kept",
             Self::Failed { .. } => "failed",
             Self::Skipped { .. } => "skipped",
             Self::Interrupted { .. } => "interrupted",
@@ -178,6 +190,6 @@ impl Outcome {
     /// Whether the symbol has a generation that is current for this run.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        matches!(self, Self::Trained { .. } | Self::UpToDate { .. })
+        matches!(self, Self::Trained { .. } | Self::UpToDate { .. } | Self::Kept { .. })
     }
 }

@@ -1,10 +1,11 @@
 //! Fully resolved job specifications.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{EvaluateSpec, PolicySpec, ReturnsSpec, RunId, Symbol, TaskSpec};
+use crate::{EvaluateSpec, PolicySpec, PromoteSpec, ReturnsSpec, RunId, Symbol, TaskSpec};
 
 /// Everything a worker needs to train one symbol once. No default is left in it: what the
 /// configuration, the environment and the flags said has been settled before it is made.
@@ -30,6 +31,12 @@ pub struct JobSpec {
     /// How it is judged.
     #[serde(default)]
     pub evaluate: EvaluateSpec,
+    /// Settings to choose from, instead of `model` and `train`; empty: none but those.
+    #[serde(default)]
+    pub search: Vec<TrialSpec>,
+    /// Whether the model takes the place of the one before. Not part of the fingerprint.
+    #[serde(default)]
+    pub promote: PromoteSpec,
     /// The program that trains, for a backend that leaves the work to one.
     pub program: Option<ProgramSpec>,
     /// Threads this worker may use, at least 1.
@@ -69,6 +76,8 @@ impl JobSpec {
             model: ModelSpec::USUAL,
             train: TrainSpec::usual("native"),
             evaluate: EvaluateSpec::USUAL,
+            search: Vec::new(),
+            promote: PromoteSpec::USUAL,
             program: None,
             threads: 1,
             force: false,
@@ -154,8 +163,35 @@ pub struct TrainSpec {
     /// Every so many validation samples are looked at after an epoch, the newest among them:
     /// neighbours overlap in all but one time step.
     pub validation_stride: usize,
+    /// What training starts from.
+    #[serde(default)]
+    pub init: InitSpec,
     /// Seed of this symbol's initial weights and sample order.
     pub seed: u64,
+}
+
+/// Settings that are tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialSpec {
+    /// What sets it apart from the other trials: values by key.
+    pub values: BTreeMap<String, String>,
+    /// Size of the model.
+    pub model: ModelSpec,
+    /// How it is trained.
+    pub train: TrainSpec,
+}
+
+/// What training starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitSpec {
+    /// Random weights.
+    #[default]
+    Random,
+    /// The weights of the newest generation, if they fit and have seen nothing that the new model is
+    /// tested on.
+    Latest,
 }
 
 /// The course of the learning rate over a training.
@@ -239,6 +275,7 @@ impl TrainSpec {
             warmup: 0.05,
             patience: 3,
             validation_stride: 2,
+            init: InitSpec::Random,
             seed: 0,
         }
     }

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{Store, SymbolStore, Wait};
-use mambafleet_backend::{
-    Backend, Fitted, Job, Model, ModelConfig, NamedTensors, OptimizerConfig, Registry,
-};
+use mambafleet_backend::{Backend, NamedTensors, Registry};
 use mambafleet_protocol::{
-    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TaskSpec, TrainSpec,
+    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TaskSpec,
     WorkerEvent, cause_chain,
 };
 
 use crate::metadata::METADATA_SCHEMA;
+use crate::models::{Models, Trained};
 use crate::returns::Returns;
-use crate::study::{Conclusion, Fold, Study};
-use crate::training::Reporting;
+use crate::start::Start;
+use crate::study::{Fold, Study};
 use crate::{
     AttemptError, Emitter, METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds,
     fingerprint,
@@ -43,10 +42,10 @@ pub fn run_attempt(job: &JobSpec, registry: &Registry, program: &str, emitter: &
 }
 
 /// Measures an attempt, stage by stage.
-struct Clock {
+pub(crate) struct Clock {
     whole: Stopwatch,
     stage: Stopwatch,
-    times: StageTimes,
+    pub(crate) times: StageTimes,
 }
 
 impl Clock {
@@ -56,7 +55,7 @@ impl Clock {
     }
 
     /// What has passed since the last stage ended belongs to the one that `stage` picks.
-    fn end(&mut self, stage: impl FnOnce(&mut StageTimes) -> &mut Spent) {
+    pub(crate) fn end(&mut self, stage: impl FnOnce(&mut StageTimes) -> &mut Spent) {
         *stage(&mut self.times) += self.stage.lap();
     }
 
@@ -79,6 +78,7 @@ fn train_and_commit(
     job.model.validate()?;
     job.train.validate()?;
     job.evaluate.validate()?;
+    job.promote.validate()?;
     let backend = &*registry.open(&job.train.backend, job.program.as_ref())?;
     let attempt = Attempt { job, backend, program, emitter, started_at };
     match &job.task {
@@ -87,11 +87,11 @@ fn train_and_commit(
 }
 
 /// What an attempt is made with.
-struct Attempt<'a> {
-    job: &'a JobSpec,
-    backend: &'a dyn Backend,
+pub(crate) struct Attempt<'a> {
+    pub(crate) job: &'a JobSpec,
+    pub(crate) backend: &'a dyn Backend,
+    pub(crate) emitter: &'a Emitter,
     program: &'a str,
-    emitter: &'a Emitter,
     started_at: Timestamp,
 }
 
@@ -112,84 +112,28 @@ impl Attempt<'_> {
         let last = study.fold(job.evaluate.folds - 1)?;
         clock.end(|times| &mut times.load);
         announce(last.counts(), self.emitter);
-        let settings = Settings {
-            config: last.config(job.model),
-            optimizer: OptimizerConfig::from(&job.train),
-            train: TrainSpec {
-                learning_rate: job.train.learning_rate * job.learning_rate_scale,
-                ..job.train.clone()
-            },
-        };
-        let (model, conclusion) = self.train(study, &last, &settings, clock)?;
-        let Settings { config, optimizer, train } = settings;
+        let start = Start::of(job, &store)?;
+        let trained = Models::new(self, study, start.as_ref(), clock).train(&last)?;
         let metadata = Metadata {
             schema: METADATA_SCHEMA,
             symbol: job.symbol.clone(),
             fingerprint,
             task: job.task.clone(),
-            model: config,
-            scaler: conclusion.scaler.clone(),
-            train,
-            optimizer,
+            model: trained.settings.config.clone(),
+            scaler: trained.conclusion.scaler.clone(),
+            train: trained.settings.train.clone(),
+            optimizer: trained.settings.optimizer,
             evaluate: job.evaluate,
             source: job.data.clone(),
-            data: conclusion.data.clone(),
-            provenance: self.provenance(identity, clock),
+            data: trained.conclusion.data.clone(),
+            provenance: self.provenance(identity, &trained, clock),
         };
-        let result = commit(job, &store, &model.tensors()?, &conclusion, &metadata)?;
+        let result = commit(job, &store, &trained, &metadata)?;
         clock.end(|times| &mut times.commit);
         Ok(result)
     }
 
-    /// Trains the model of every fold; the last one's is what is kept.
-    fn train<S: Study>(
-        &self,
-        study: &S,
-        last: &S::Fold,
-        settings: &Settings,
-        clock: &mut Clock,
-    ) -> Result<(Box<dyn Model>, Conclusion), AttemptError> {
-        let mut observer = Reporting::new(self.job, self.emitter);
-        let mut judged = Vec::new();
-        for index in 0..self.job.evaluate.folds - 1 {
-            let fold = study.fold(index)?;
-            let mut fitted = self.fit(&fold, settings, &mut observer, clock)?;
-            judged.push(study.judge(&fold, &mut fitted)?);
-            clock.end(|times| &mut times.evaluate);
-            observer.next_model();
-        }
-        let mut fitted = self.fit(last, settings, &mut observer, clock)?;
-        judged.push(study.judge(last, &mut fitted)?);
-        let conclusion = study.conclude(last, &fitted, judged)?;
-        clock.end(|times| &mut times.evaluate);
-        Ok((fitted.model, conclusion))
-    }
-
-    fn fit(
-        &self,
-        fold: &impl Fold,
-        settings: &Settings,
-        observer: &mut Reporting<'_>,
-        clock: &mut Clock,
-    ) -> Result<Fitted, AttemptError> {
-        let told = Job {
-            symbol: &self.job.symbol,
-            run: &self.job.run,
-            attempt: self.job.attempt,
-            task: &self.job.task,
-            config: &settings.config,
-            train: &settings.train,
-            optimizer: &settings.optimizer,
-            threads: self.job.threads,
-        };
-        let fitted = self.backend.fit(&told, fold.train(), fold.validation(), observer)?;
-        clock.end(|times| &mut times.train);
-        clock.times.train = clock.times.train - fitted.validation;
-        clock.times.validate += fitted.validation;
-        Ok(fitted)
-    }
-
-    fn provenance(&self, backend_version: String, clock: &Clock) -> Provenance {
+    fn provenance(&self, backend_version: String, trained: &Trained, clock: &Clock) -> Provenance {
         Provenance {
             program: self.program.to_owned(),
             backend: self.backend.name().to_owned(),
@@ -199,16 +143,11 @@ impl Attempt<'_> {
             attempt: self.job.attempt,
             started_at: self.started_at,
             threads: self.job.threads,
+            warm_start: trained.warm_start.clone(),
             seconds: StageSeconds::from(&clock.times),
+            epoch_seconds: trained.epoch_seconds.clone(),
         }
     }
-}
-
-/// What models of an attempt are made with.
-struct Settings {
-    config: ModelConfig,
-    optimizer: OptimizerConfig,
-    train: TrainSpec,
 }
 
 /// The newest generation, if it has this fingerprint and is whole. When training is forced, it must
@@ -245,16 +184,16 @@ fn announce(counts: SampleCounts, emitter: &Emitter) {
 fn commit(
     job: &JobSpec,
     store: &SymbolStore,
-    weights: &NamedTensors,
-    conclusion: &Conclusion,
+    trained: &Trained,
     metadata: &Metadata,
 ) -> Result<JobResult, AttemptError> {
+    let Trained { model, conclusion, .. } = trained;
     let mut transaction = store.begin()?;
     let about = BTreeMap::from([
         ("symbol".to_owned(), job.symbol.to_string()),
         ("fingerprint".to_owned(), metadata.fingerprint.clone()),
     ]);
-    transaction.put_weights(parts(weights), about)?;
+    transaction.put_weights(parts(&model.tensors()?), about)?;
     for (name, tensors) in &conclusion.files {
         transaction.put_tensors(name, parts(tensors), BTreeMap::new())?;
     }

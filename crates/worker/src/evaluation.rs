@@ -7,8 +7,8 @@ use mambafleet_backend::{
 use mambafleet_protocol::{Headline, ReturnsSpec};
 use serde::{Deserialize, Serialize};
 
-use crate::AttemptError;
 use crate::out_of_sample::OutOfSample;
+use crate::{AttemptError, Trial};
 
 /// Version of the layout of `metrics.json`.
 const METRICS_SCHEMA: u32 = 1;
@@ -26,6 +26,9 @@ pub struct Metrics {
     pub epochs: Vec<EpochMetrics>,
     /// The kept weights on the test part.
     pub test: TestMetrics,
+    /// The settings that were tried, in their order; empty without a search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search: Vec<Trial>,
     /// What an outside program says of itself. The epochs are then its word too; the best
     /// validation loss and the test part are measured here all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,7 @@ pub(crate) fn metrics(
             skill: skill(loss, baseline_loss),
             horizons,
         },
+        search: Vec::new(),
         reported: fitted.reported.clone(),
     })
 }

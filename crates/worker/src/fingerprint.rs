@@ -1,6 +1,6 @@
 //! What a generation depends on, in one hash.
 
-use mambafleet_protocol::{EvaluateSpec, JobSpec, ModelSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{EvaluateSpec, JobSpec, ModelSpec, TaskSpec, TrainSpec, TrialSpec};
 use serde::Serialize;
 
 /// Changes when the meaning of the parts below changes.
@@ -14,11 +14,12 @@ struct Parts<'a> {
     model: &'a ModelSpec,
     train: &'a TrainSpec,
     evaluate: &'a EvaluateSpec,
+    search: &'a [TrialSpec],
     backend_version: &'a str,
 }
 
 /// The fingerprint of what a job would produce: the hash of the data's content, the resolved task,
-/// model, training and evaluation settings (seed included), and the backend's name and identity. Threads,
+/// model, training, evaluation and search settings (seed included), and the backend's name and identity. Threads,
 /// paths and file times are not part of it: they change no weight.
 ///
 /// # Errors
@@ -35,6 +36,7 @@ pub fn fingerprint(
         model: &job.model,
         train: &job.train,
         evaluate: &job.evaluate,
+        search: &job.search,
         backend_version: identity,
     };
     Ok(blake3::hash(&serde_json::to_vec(&parts)?).to_hex().to_string())

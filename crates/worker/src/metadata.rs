@@ -76,8 +76,27 @@ pub struct Provenance {
     pub started_at: Timestamp,
     /// Threads used.
     pub threads: usize,
+    /// What training started from, where that was not to be random weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStart>,
     /// Wall time by stage.
     pub seconds: StageSeconds,
+    /// Wall time of each epoch of the model that was kept, in seconds.
+    #[serde(default)]
+    pub epoch_seconds: Vec<f64>,
+}
+
+/// What training started from, when it was to be the newest generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmStart {
+    /// The generation whose weights it was; none if training started from random weights after all.
+    pub generation: Option<u64>,
+    /// That generation's fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// Why it was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 /// Wall time by stage, in seconds.

@@ -7,10 +7,10 @@ use mambafleet_backend::{Batch, Fitted, ModelConfig, Samples};
 use mambafleet_dataset::{self as dataset, Bars, Dataset, baseline};
 use mambafleet_protocol::{JobSpec, ModelSpec, ReturnsSpec, SampleCounts};
 
-use crate::AttemptError;
 use crate::evaluation::{self, Judged};
 use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
 use crate::study::{Conclusion, Fold, Study};
+use crate::{AttemptError, Metadata};
 
 /// The bars of a symbol, and what is to be forecast of them.
 pub(crate) struct Returns<'a> {
@@ -110,6 +110,18 @@ impl Fold for ReturnsFold {
 
     fn validation(&self) -> &dyn Samples {
         &self.validation
+    }
+
+    fn may_follow(&self, earlier: &Metadata) -> Result<(), String> {
+        let ours = self.data.summary();
+        if earlier.data.features != ours.features {
+            return Err("its features are others".to_owned());
+        }
+        let (seen, end) = (earlier.data.train.last, ours.train.last);
+        if seen > end {
+            return Err(format!("it was trained up to {seen}, here training ends on {end}"));
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use mambafleet_backend::{Fitted, ModelConfig, NamedTensors, Samples};
 use mambafleet_dataset::{DatasetSummary, Scaler};
 use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
 
-use crate::{AttemptError, Metrics};
+use crate::{AttemptError, Metadata, Metrics};
 
 /// The data of a symbol as a task sees them: read, and cut into folds on demand.
 pub(crate) trait Study {
@@ -53,6 +53,13 @@ pub(crate) trait Fold {
 
     /// What decides when to stop.
     fn validation(&self) -> &dyn Samples;
+
+    /// Whether training may go on from the weights of an earlier model: it must have the same inputs,
+    /// and must not have been trained on what is validated or tested here.
+    ///
+    /// # Errors
+    /// Why not.
+    fn may_follow(&self, earlier: &Metadata) -> Result<(), String>;
 }
 
 /// What is known of a model when it has been judged; with its weights, a generation.

@@ -15,20 +15,34 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 pub(crate) struct Reporting<'a> {
     job: &'a JobSpec,
     emitter: &'a Emitter,
-    /// Models that were trained before this one in the same attempt.
-    trained: usize,
+    /// Models trained so far in this attempt, the present one included.
+    models: usize,
+    /// Epochs that they had at most, without the present one's.
+    epochs_before: usize,
+    /// Epochs that the present one has at most.
+    epochs: usize,
     /// When something was last passed on.
     last: Cell<Instant>,
 }
 
 impl<'a> Reporting<'a> {
     pub(crate) fn new(job: &'a JobSpec, emitter: &'a Emitter) -> Self {
-        Self { job, emitter, trained: 0, last: Cell::new(Instant::now()) }
+        let last = Cell::new(Instant::now());
+        Self { job, emitter, models: 0, epochs_before: 0, epochs: 0, last }
     }
 
-    /// The next model of the attempt is trained.
-    pub(crate) fn next_model(&mut self) {
-        self.trained += 1;
+    /// The next model of the attempt is trained, for so many epochs at most.
+    pub(crate) fn next_model(&mut self, epochs: usize) {
+        self.models += 1;
+        self.epochs_before += self.epochs;
+        self.epochs = epochs;
+    }
+
+    /// Epochs of all models of the attempt at most.
+    fn epochs_in_all(&self) -> usize {
+        let trials = self.job.search.iter().map(|trial| trial.train.epochs).sum::<usize>();
+        let folds = self.job.evaluate.folds * self.job.train.epochs;
+        (trials + folds).max(self.epochs_before + self.epochs)
     }
 }
 
@@ -36,13 +50,12 @@ impl Observer for Reporting<'_> {
     fn epoch(&mut self, metrics: &EpochMetrics) {
         let EpochMetrics { epoch, train_loss, validation_loss, samples_per_second, .. } = *metrics;
         self.last.set(Instant::now());
-        let model = self.trained + 1;
+        let model = self.models;
         tracing::info!(model, epoch, train_loss, validation_loss, "epoch done");
-        let epochs = self.job.train.epochs;
         self.emitter.emit(&WorkerEvent::Progress(EpochReport {
             symbol: self.job.symbol.clone(),
-            epoch: self.trained * epochs + epoch,
-            epochs: self.job.evaluate.folds * epochs,
+            epoch: self.epochs_before + epoch,
+            epochs: self.epochs_in_all(),
             train_loss,
             validation_loss,
             samples_per_second,

@@ -86,6 +86,7 @@ impl<'a> Lesson<'a> {
             config: &self.config,
             train,
             optimizer: &optimizer,
+            init: None,
             threads,
         };
         let validation = InMemory(self.validation.clone());

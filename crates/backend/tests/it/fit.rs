@@ -60,6 +60,7 @@ fn fit(train: &TrainSpec, validation: &InMemory) -> (Fitted, Epochs) {
         config: &ModelConfig { spec, n_features: 1, seq_len: 1, objective },
         train,
         optimizer: &OptimizerConfig::from(train),
+        init: None,
         threads: 1,
     };
     let mut epochs = Epochs::default();

@@ -21,7 +21,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::notify::Herald;
 use crate::output::Output;
-use crate::plan::{arrange, configuration, make, path_override, resume, select, settle};
+use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{choose, fleet, junit, junit_error, summary_table};
 use crate::table::render;
 
@@ -83,7 +83,8 @@ fn train(
             let symbols = select(&args.selection, config)?;
             let settled = settle(loaded, &symbols)?;
             own.extend(symbols.iter().cloned().zip(settled.iter().map(own_settings)));
-            make(config, symbols, &settled, args.force)?
+            let force = Force { train: args.force, promote: args.force_promote };
+            make(config, symbols, &settled, force)?
         }
     };
     let registry = registry()?;

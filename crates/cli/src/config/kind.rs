@@ -43,6 +43,9 @@ fn special(path: &str) -> Option<Kind> {
         "data.inconsistent" => Kind::Choice(&["clip", "drop", "refuse"]),
         "data.suspected_splits" => Kind::Choice(&["refuse", "keep"]),
         "run.deadline" => Kind::Deadline,
+        "promote.when" => Kind::Choice(&["always", "not_worse"]),
+        "search.method" => Kind::Choice(&["random", "grid"]),
+        "train.init" => Kind::Choice(&["random", "latest"]),
         "evaluate.window" => Kind::Choice(&["expanding", "rolling"]),
         "notify.when" => Kind::Choice(&["always", "failure"]),
         "train.schedule" => Kind::Choice(&["cosine", "one_cycle", "constant"]),
@@ -92,7 +95,7 @@ impl Kind {
     }
 
     /// What is wrong with a value that is not of this kind.
-    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
+    pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
         match (self, value) {
             (Self::Text, Value::String(_))
             | (Self::Number, Value::Float(_) | Value::Integer(_)) => Ok(()),
@@ -137,7 +140,7 @@ impl Kind {
     }
 
     /// A value from text, as flags and environment variables have it. It may still be wrong.
-    pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, String> {
         match self {
             Self::Whole => whole_number(text).map(Value::Integer),
             Self::Number => decimal(text).map(Value::Float),

@@ -7,7 +7,7 @@ use super::layer::{Entry, Values};
 use super::{Config, ConfigError, Origin};
 
 /// The values that won, by dotted path, each with its origin.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Merged {
     values: Values,
 }
@@ -16,6 +16,17 @@ impl Merged {
     /// Puts values on top.
     pub(super) fn add(&mut self, values: impl IntoIterator<Item = (String, Entry)>) {
         self.values.extend(values);
+    }
+
+    /// Puts another value at `path`, which comes from where the value at `from` does.
+    pub(crate) fn replace(&mut self, path: &str, from: &str, value: Value) {
+        let origin = self.origin(from);
+        self.values.insert(path.to_owned(), (value, origin));
+    }
+
+    /// Reads the values into their types, and checks them.
+    pub(crate) fn settle(&self) -> Result<Config, ConfigError> {
+        super::check::settle(self)
     }
 
     /// Every value with its origin, in the order of the paths.

@@ -10,8 +10,8 @@ use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
 use mambafleet_orchestrator::{HttpUrl, InvalidHttpUrl};
 use mambafleet_protocol::{
     AdjustSpec, BlankSpec, DataSource, DuplicateSpec, EvaluateSpec, FailureKind, InconsistentSpec,
-    InvalidSpec, ModelSpec, PolicySpec, ProgramSpec, ReturnsSpec, ScheduleSpec, SuspectedSplitSpec,
-    TrainSpec, UnsortedSpec,
+    InitSpec, InvalidSpec, ModelSpec, PolicySpec, ProgramSpec, PromoteSpec, PromoteWhen,
+    ReturnsSpec, ScheduleSpec, SuspectedSplitSpec, TrainSpec, UnsortedSpec,
 };
 use serde::Deserialize;
 
@@ -33,6 +33,33 @@ pub(crate) struct Config {
     pub(crate) model: Model,
     pub(crate) train: Train,
     pub(crate) evaluate: EvaluateSpec,
+    promote: Promote,
+    pub(crate) search: Search,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Promote {
+    when: PromoteWhen,
+    margin: f64,
+    window: usize,
+}
+
+/// Settings that are tried for each symbol.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    pub(crate) trials: usize,
+    pub(crate) method: SearchMethod,
+    pub(crate) values: Vec<String>,
+}
+
+/// Which of the settings are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SearchMethod {
+    Random,
+    Grid,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -206,6 +233,7 @@ pub(crate) struct Train {
     warmup: f64,
     patience: usize,
     validation_stride: usize,
+    init: InitSpec,
     pub(crate) seed: u64,
 }
 
@@ -224,6 +252,7 @@ impl Train {
             warmup: self.warmup,
             patience: self.patience,
             validation_stride: self.validation_stride,
+            init: self.init,
             seed: self.seed,
         }
     }
@@ -303,6 +332,12 @@ impl Config {
         with.map(|(name, _)| format!("@{name}")).collect()
     }
 
+    /// Whether new models take the place of old ones; `force`: whatever a comparison says.
+    pub(crate) fn promote(&self, force: bool) -> PromoteSpec {
+        let Promote { when, margin, window } = self.promote;
+        PromoteSpec { when, margin, window, force }
+    }
+
     /// Checks everything that types alone do not say.
     pub(crate) fn validate(&self) -> Result<(), InvalidSpec> {
         let wrong = |key, message: &str| Err(InvalidSpec { key, message: message.to_owned() });
@@ -325,7 +360,8 @@ impl Config {
         self.model.spec().validate()?;
         self.train.validate()?;
         self.train.spec().validate()?;
-        self.evaluate.validate()
+        self.evaluate.validate()?;
+        self.promote(false).validate()
     }
 }
 
@@ -351,5 +387,6 @@ mod tests {
         assert_eq!(config.model.spec(), usual.model);
         assert_eq!(config.train.spec(), usual.train);
         assert_eq!(config.evaluate, usual.evaluate);
+        assert_eq!(config.promote(false), usual.promote);
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn junit_error(error: &CliError) -> String {
 
 fn case<'a>(symbol: &'a SymbolSummary, tail: &dyn Fn(&Path) -> io::Result<String>) -> Case<'a> {
     let blemish = match &symbol.outcome {
-        Outcome::Trained { .. } | Outcome::UpToDate { .. } => None,
+        Outcome::Trained { .. } | Outcome::UpToDate { .. } | Outcome::Kept { .. } => None,
         Outcome::Failed { kind, cause, hint, attempts, log } => {
             let mut text = format!("attempts: {attempts}\nlog: {}\n", log.display());
             if let Some(hint) = hint {

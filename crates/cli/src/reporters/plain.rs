@@ -1,7 +1,7 @@
 //! A plain line per event, for logs and pipes.
 
 use mambafleet_orchestrator::{Reporter, RunEvent, RunningNow, StampedEvent};
-use mambafleet_protocol::{EpochReport, Outcome, SampleCounts, Symbol};
+use mambafleet_protocol::{Comparison, EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::notify::warning;
 use crate::output::say;
@@ -109,6 +109,12 @@ pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
         Outcome::UpToDate { generation } => {
             format!("{symbol}: up to date, generation {generation}")
         }
+        Outcome::Kept { comparison, seconds: time, .. } => format!(
+            "{symbol}: generation {} kept after {}: {}",
+            comparison.generation,
+            seconds(*time),
+            compared(comparison)
+        ),
         Outcome::Failed { kind, cause, hint, .. } => {
             let hint = hint.as_ref().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             format!("{symbol}: failed ({kind}): {cause}{hint}")
@@ -117,6 +123,21 @@ pub(crate) fn finished(symbol: &Symbol, outcome: &Outcome) -> String {
         Outcome::Interrupted { started: true } => format!("{symbol}: interrupted"),
         Outcome::Interrupted { started: false } => format!("{symbol}: not started"),
     }
+}
+
+/// `the new model's loss on the 250 newest samples is 0.31, the old one's 0.3`.
+pub(crate) fn compared(comparison: &Comparison) -> String {
+    let Comparison { samples, new_loss, old_loss, margin, .. } = *comparison;
+    let allowed = match margin {
+        0.0 => String::new(),
+        margin => format!(", {} % more are allowed", number(100.0 * margin)),
+    };
+    format!(
+        "the new model's loss on {} is {}, the old one's {}{allowed}",
+        count(samples, "common sample"),
+        number(new_loss),
+        number(old_loss)
+    )
 }
 
 /// `2 workers of 1 thread each`.

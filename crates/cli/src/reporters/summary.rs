@@ -112,7 +112,7 @@ fn shares(parts: &[(&str, f64)]) -> String {
 
 /// `2 trained, 1 failed`.
 pub(crate) fn counts(summary: &RunSummary) -> String {
-    let labels = ["trained", "up to date", "failed", "skipped", "interrupted"];
+    let labels = ["trained", "up to date", "kept", "failed", "skipped", "interrupted"];
     let counted = labels.iter().map(|label| (summary.count(label), label));
     let shown = counted.filter(|(n, _)| *n > 0).map(|(n, label)| format!("{n} {label}"));
     shown.collect::<Vec<_>>().join(", ")
@@ -136,6 +136,16 @@ fn row(SymbolSummary { symbol, outcome, .. }: &SymbolSummary) -> Vec<String> {
             seconds(*time),
         ],
         Outcome::UpToDate { generation } => short(symbol, outcome, generation.to_string()),
+        Outcome::Kept { comparison, seconds: time, .. } => vec![
+            symbol.to_string(),
+            outcome.label().to_owned(),
+            comparison.generation.to_string(),
+            blank(),
+            blank(),
+            number(comparison.new_loss),
+            format!("old {}", number(comparison.old_loss)),
+            seconds(*time),
+        ],
         Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Interrupted { .. } => {
             short(symbol, outcome, blank())
         }
