@@ -8,6 +8,9 @@ use crate::notify;
 /// Gives builds with debug assertions a backend that fails by the name of the symbol.
 pub(crate) const TEST_BACKENDS: &str = "MAMBAFLEET_TEST_BACKENDS";
 
+/// Gives builds with debug assertions a feature that peeks one day ahead.
+const TEST_FEATURES: &str = "MAMBAFLEET_TEST_FEATURES";
+
 /// Variables that the program reads, and what they do.
 pub(crate) const READ: [(&str, &str); 8] = [
     (PROFILE_VARIABLE, "The profile, unless --profile names one."),
@@ -39,6 +42,6 @@ pub(crate) const SET: [(&str, &str); 4] = [
 /// Whether a variable is one of these.
 pub(crate) fn is_known(name: &str) -> bool {
     name.starts_with(notify::PREFIX)
-        || name == TEST_BACKENDS
+        || [TEST_BACKENDS, TEST_FEATURES].contains(&name)
         || READ.iter().chain(&SET).any(|(known, _)| *known == name)
 }

@@ -16,10 +16,16 @@
 //! | `log_volatility` | `ln(sigma_t)` |
 //! | `momentum_5` | `ln(C_t / C_{t-5}) / (sigma_t sqrt(5))` |
 //! | `momentum_20` | `ln(C_t / C_{t-20}) / (sigma_t sqrt(20))` |
+//! | `realised_5` | `ln(max(sqrt((r_t^2 + ... + r_{t-4}^2) / 5), 0.0001) / sigma_t)` |
+//! | `range_5` | `ln(max(sqrt((p_t^2 + ... + p_{t-4}^2) / 5), 0.0001) / sigma_t)` |
+//! | `range_20` | `ln(max(sqrt((p_t^2 + ... + p_{t-19}^2) / 20), 0.0001) / sigma_t)` |
+//! | `downside_20` | `(n_t^2 + ... + n_{t-19}^2) / max(r_t^2 + ... + r_{t-19}^2, 0.00000001)` |
+//!
+//! with `r_s = ln(C_s / C_{s-1})`, `n_s = min(r_s, 0)` and `p_s = ln(H_s / L_s) / (2 sqrt(ln 2))`.
 
 use crate::Bar;
 use crate::nearest::nearest;
-use crate::volatility::{WARM_UP, log_ratio};
+use crate::volatility::{FLOOR, WARM_UP, log_ratio};
 
 /// A feature: a named function of a row and its past.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +40,7 @@ pub struct Feature {
 }
 
 /// Every feature there is.
-pub const FEATURES: [Feature; 8] = [
+pub const FEATURES: [Feature; 12] = [
     Feature {
         name: "log_return",
         formula: "ln(C_t / C_{t-1}) / sigma_t",
@@ -57,11 +63,7 @@ pub const FEATURES: [Feature; 8] = [
         name: "high_low_range",
         formula: "ln(H_t / L_t) / (2 sqrt(ln 2)) / sigma_t",
         source: "the day's volatility from its range; Parkinson (1980), J. Business 53(1)",
-        compute: |past| {
-            let day = past.now();
-            let scale = 2.0 * std::f64::consts::LN_2.sqrt();
-            log_ratio(day.high, day.low) / scale / past.sigma
-        },
+        compute: |past| past.range(0) / past.sigma,
     },
     Feature {
         name: "volume_ratio",
@@ -91,7 +93,61 @@ pub const FEATURES: [Feature; 8] = [
         source: "a month's return; Moskowitz, Ooi & Pedersen (2012), J. Financial Economics 104(2)",
         compute: |past| past.momentum(20),
     },
+    Feature {
+        name: "realised_5",
+        formula: "ln(max(sqrt((r_t^2 + ... + r_{t-4}^2) / 5), 0.0001) / sigma_t)",
+        source: "the week's volatility beside the longer one; Corsi (2009), J. Financial Econometrics 7(2)",
+        compute: |past| past.log_scale(5, Past::log_return),
+    },
+    Feature {
+        name: "range_5",
+        formula: "ln(max(sqrt((p_t^2 + ... + p_{t-4}^2) / 5), 0.0001) / sigma_t)",
+        source: "the week's volatility from ranges; Parkinson (1980), J. Business 53(1)",
+        compute: |past| past.log_scale(5, Past::range),
+    },
+    Feature {
+        name: "range_20",
+        formula: "ln(max(sqrt((p_t^2 + ... + p_{t-19}^2) / 20), 0.0001) / sigma_t)",
+        source: "the month's volatility from ranges; Parkinson (1980), J. Business 53(1)",
+        compute: |past| past.log_scale(20, Past::range),
+    },
+    Feature {
+        name: "downside_20",
+        formula: "(n_t^2 + ... + n_{t-19}^2) / max(r_t^2 + ... + r_{t-19}^2, 0.00000001)",
+        source: "the share of falls in the variance; Barndorff-Nielsen, Kinnebrock & Shephard (2010), \
+                 Volatility and Time Series Econometrics",
+        compute: |past| {
+            let all = past.sum_of_squares(20, Past::log_return);
+            past.sum_of_squares(20, |past, days| past.log_return(days).min(0.0)) / all.max(1e-8)
+        },
+    },
 ];
+
+/// A feature that looks one row ahead, for tests of what must notice it: there is none such in builds
+/// without debug assertions, nor otherwise unless [`PLANT`] is set.
+#[cfg(debug_assertions)]
+pub(crate) const PEEK: Feature = Feature {
+    name: "test_peek",
+    formula: "ln(C_{t+1} / C_t) / sigma_t",
+    source: "a mistake",
+    compute: |past| {
+        let later = past.later.unwrap_or(past.now());
+        log_ratio(later.close, past.now().close) / past.sigma
+    },
+};
+
+/// The environment variable that lets a test name a feature that peeks.
+#[cfg(debug_assertions)]
+const PLANT: &str = "MAMBAFLEET_TEST_FEATURES";
+
+/// The feature of this name that tests may plant.
+fn planted(_name: &str) -> Option<Feature> {
+    #[cfg(debug_assertions)]
+    if _name == PEEK.name && std::env::var_os(PLANT).is_some() {
+        return Some(PEEK);
+    }
+    None
+}
 
 /// What a feature may see at one row: that row, the rows before it, and the row's volatility.
 #[derive(Debug, Clone, Copy)]
@@ -99,13 +155,21 @@ pub struct Past<'a> {
     /// The row in question is the last one.
     bars: &'a [Bar],
     sigma: f64,
+    /// For the feature that tests plant.
+    #[cfg(debug_assertions)]
+    later: Option<&'a Bar>,
 }
 
 impl<'a> Past<'a> {
     /// The past of row `t`, which must lie behind the warm-up.
     pub(crate) fn of_row(bars: &'a [Bar], sigma: &[f64], t: usize) -> Self {
         debug_assert!(t >= WARM_UP);
-        Self { bars: &bars[..=t], sigma: sigma[t] }
+        Self {
+            bars: &bars[..=t],
+            sigma: sigma[t],
+            #[cfg(debug_assertions)]
+            later: bars.get(t + 1),
+        }
     }
 
     fn now(&self) -> &Bar {
@@ -115,6 +179,28 @@ impl<'a> Past<'a> {
     /// The bar `rows` before; at most [`WARM_UP`].
     fn back(&self, rows: usize) -> &Bar {
         &self.bars[self.bars.len() - 1 - rows]
+    }
+
+    /// The log return of the day so many rows before; fewer than [`WARM_UP`].
+    fn log_return(&self, rows: usize) -> f64 {
+        log_ratio(self.back(rows).close, self.back(rows + 1).close)
+    }
+
+    /// That day's volatility from its range.
+    fn range(&self, rows: usize) -> f64 {
+        let day = self.back(rows);
+        log_ratio(day.high, day.low) / (2.0 * std::f64::consts::LN_2.sqrt())
+    }
+
+    /// The sum of squares of a value over so many days, the oldest first.
+    fn sum_of_squares(&self, days: usize, value: impl Fn(&Self, usize) -> f64) -> f64 {
+        (0..days).rev().map(|rows| value(self, rows).powi(2)).sum()
+    }
+
+    /// The logarithm of a value's root mean square over so many days, beside the volatility.
+    fn log_scale(&self, days: usize, value: impl Fn(&Self, usize) -> f64) -> f64 {
+        let mean = self.sum_of_squares(days, value) / days as f64;
+        log_ratio(mean.sqrt().max(FLOOR), self.sigma)
     }
 
     fn momentum(&self, rows: usize) -> f64 {
@@ -165,7 +251,8 @@ pub fn validate_features(names: &[String]) -> Result<(), UnknownFeature> {
 /// The features of these names, in this order.
 pub(crate) fn resolve(names: &[String]) -> Result<Vec<Feature>, UnknownFeature> {
     let find = |name: &String| {
-        FEATURES.into_iter().find(|feature| feature.name == name).ok_or_else(|| {
+        let known = FEATURES.into_iter().find(|feature| feature.name == name);
+        known.or_else(|| planted(name)).ok_or_else(|| {
             let known: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
             UnknownFeature {
                 name: name.clone(),

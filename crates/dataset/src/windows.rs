@@ -170,3 +170,27 @@ impl Windows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feature::{FEATURES, PEEK};
+
+    /// The bits of a feature's values up to row `t`, with other prices from the next row on or not.
+    fn bits(feature: Feature, t: usize, change: bool) -> Vec<u64> {
+        let mut bars = crate::synthesize(&"AAPL".parse().unwrap(), 60, 1);
+        for bar in bars.bars.iter_mut().skip(t + 1).filter(|_| change) {
+            bar.close *= 1.5;
+        }
+        let raw = RawFeatures::compute(&bars, 20.0, &[feature]);
+        raw.rows(WARM_UP, t).flatten().map(|value| value.to_bits()).collect()
+    }
+
+    #[test]
+    fn a_feature_that_peeks_is_noticed_and_no_other_one_does() {
+        for feature in FEATURES {
+            assert_eq!(bits(feature, 40, false), bits(feature, 40, true), "{}", feature.name);
+        }
+        assert_ne!(bits(PEEK, 40, false), bits(PEEK, 40, true));
+    }
+}

@@ -33,7 +33,7 @@ fn small() -> Bars {
 #[test]
 fn values_agree_with_an_independent_calculation() {
     // Computed from the documented formulas by a script in another language; half-life 10.
-    let expected: [(&str, f64); 8] = [
+    let expected: [(&str, f64); 12] = [
         ("log_return", -0.7671140807555238),
         ("overnight_gap", -0.9635935730944459),
         ("intraday_return", 0.19647949233892237),
@@ -42,6 +42,10 @@ fn values_agree_with_an_independent_calculation() {
         ("log_volatility", -2.992853491742264),
         ("momentum_5", 0.17661092622313684),
         ("momentum_20", -0.12926354820352712),
+        ("realised_5", 0.024526088616279473),
+        ("range_5", -0.7111937750279727),
+        ("range_20", -0.7308164060623519),
+        ("downside_20", 0.37791298053505606),
     ];
     let mut task = task();
     task.lookback = 2;
@@ -112,6 +116,23 @@ proptest! {
             let (changed, _) = known_at(&after, &task, &scaler, 119);
             prop_assert_ne!(known_at(&before, &task, &scaler, 119).0, changed, "{}", feature.name);
         }
+    }
+}
+
+#[test]
+fn no_target_knows_a_row_beyond_its_horizon() {
+    let (before, task) = (bars(120), task());
+    let scaler = identity(&task);
+    let bits = |bars: &Bars, anchor| -> Vec<u64> {
+        with_scaler(bars, &task, &scaler).unwrap().targets(anchor).map(f64::to_bits).collect()
+    };
+    for (index, horizon) in task.horizons.iter().enumerate() {
+        let mut after = before.clone();
+        for bar in after.bars.iter_mut().skip(60 + horizon + 1) {
+            (bar.open, bar.close) = (bar.open * 1.3, bar.close * 0.7);
+        }
+        assert_eq!(bits(&before, 60)[index], bits(&after, 60)[index], "horizon {horizon}");
+        assert_ne!(bits(&before, 61)[index], bits(&after, 61)[index], "horizon {horizon}");
     }
 }
 

@@ -3,6 +3,8 @@
 use mambafleet_dataset::volatility::WARM_UP;
 use mambafleet_dataset::{Bars, DataError, DatasetSummary, Scaler, baseline, prepare, with_scaler};
 
+use mambafleet_dataset::feature::FEATURES;
+
 use crate::{bars, task};
 
 #[test]
@@ -109,7 +111,7 @@ fn forecasting_sees_the_windows_of_training_and_newer_ones() {
         assert_eq!(windows.window(anchor), dataset.window(anchor));
     }
     assert_eq!(windows.last_anchor(), 519);
-    assert_eq!(windows.window(519).len(), 16 * 8);
+    assert_eq!(windows.window(519).len(), 16 * FEATURES.len());
     assert_eq!(windows.close(519), all.bars[519].close);
     assert_eq!(windows.date(519), all.bars[519].date);
 }
@@ -142,7 +144,10 @@ fn too_few_rows_are_counted_and_the_number_needed_is_exact() {
 
     let scaler = dataset.scaler();
     assert!(with_scaler(&bars(35), &task(), scaler).is_err());
-    assert_eq!(with_scaler(&bars(36), &task(), scaler).unwrap().window(35).len(), 16 * 8);
+    assert_eq!(
+        with_scaler(&bars(36), &task(), scaler).unwrap().window(35).len(),
+        16 * FEATURES.len()
+    );
     assert!(prepare(&bars(0), &task()).is_err());
 }
 
