@@ -131,6 +131,7 @@ impl Attempt<'_> {
             scaler: conclusion.scaler.clone(),
             train,
             optimizer,
+            shrinkage: conclusion.shrinkage.clone(),
             evaluate: job.evaluate,
             source: job.data.clone(),
             data: conclusion.data.clone(),
