@@ -43,7 +43,7 @@ fn step_size(position: f64) -> f64 {
 }
 
 /// The number whose softplus is `y`.
-fn inverse_softplus(y: f64) -> f64 {
+pub(crate) fn inverse_softplus(y: f64) -> f64 {
     y + libm::log(-libm::expm1(-y))
 }
 

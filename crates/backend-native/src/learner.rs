@@ -148,6 +148,14 @@ impl<T: Real> Model for Learner<T> {
 }
 
 impl<T: Real> Trainer for Learner<T> {
+    fn start_from(&mut self, outputs: &[f32]) {
+        let Network { layout, criterion, weights, .. } = &mut self.network;
+        let bias = layout.head_bias.of_mut(weights);
+        if bias.len() == outputs.len() {
+            criterion.raw_of(outputs, bias);
+        }
+    }
+
     fn accumulate(&mut self, batch: &Batch) -> Result<f64, BackendError> {
         let result = self.add_gradient(batch).and_then(|loss| self.finite("the loss", loss));
         self.waiting *= usize::from(result.is_ok());

@@ -50,7 +50,7 @@ impl Backend for NativeBackend {
     }
 
     fn version(&self) -> &'static str {
-        "native-4"
+        "native-5"
     }
 
     fn create(

@@ -126,6 +126,28 @@ impl From<&TrainSpec> for OptimizerConfig {
 }
 
 impl Objective {
+    /// The best forecast that is the same for every sample, judged by training `targets`, (samples,
+    /// targets) row-major: their quantiles, by type 7 of Hyndman & Fan (1996). None where training
+    /// does well to start from zero, or there are no samples.
+    #[must_use]
+    pub fn constant(&self, targets: &[f32]) -> Option<Vec<f32>> {
+        let Self::Pinball { horizons, levels } = self else { return None };
+        let last = (targets.len() / horizons.max(&1)).checked_sub(1)?;
+        let mut outputs = Vec::with_capacity(horizons * levels.len());
+        for horizon in 0..*horizons {
+            let of_horizon = targets.iter().skip(horizon).step_by(*horizons);
+            let mut sorted: Vec<f32> = of_horizon.copied().collect();
+            sorted.sort_unstable_by(f32::total_cmp);
+            outputs.extend(levels.iter().map(|level| {
+                let place = last as f64 * level;
+                let below = (place as usize).min(last);
+                let (low, high) = (sorted[below], sorted[(below + 1).min(last)]);
+                low + (place - below as f64) as f32 * (high - low)
+            }));
+        }
+        Some(outputs)
+    }
+
     /// Mean loss over all elements, summed in f64. `predictions` is (samples, outputs), `targets`
     /// (samples, targets), both row-major.
     ///
@@ -170,6 +192,16 @@ mod tests {
         let by_hand = (0.1 * 2.0 + 0.5 * 1.0 + 0.9 * 1.0 + 0.5 * 2.0) / 4.0;
         assert!((loss - by_hand).abs() < 1e-7, "{loss} {by_hand}");
         assert!(objective.loss(&[0.0], &[1.0]).is_err());
+    }
+
+    #[test]
+    fn the_best_constant_forecast_is_the_quantiles_of_each_horizon() {
+        let objective = Objective::Pinball { horizons: 2, levels: vec![0.25, 0.5] };
+        // Horizon one: 1, 2, 4, 8. Horizon two: 0, 0, 10, 20.
+        let targets = [4.0, 10.0, 1.0, 0.0, 8.0, 20.0, 2.0, 0.0];
+        assert_eq!(objective.constant(&targets), Some(vec![1.75, 3.0, 0.0, 5.0]));
+        assert_eq!(objective.constant(&[]), None);
+        assert_eq!(Objective::Mse { targets: 2 }.constant(&targets), None);
     }
 
     #[test]

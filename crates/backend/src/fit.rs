@@ -119,7 +119,7 @@ pub struct Reported {
     pub metrics: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Trains step by step, until the epochs are used up or `patience` epochs brought no better
+/// Trains step by step from the best constant forecast, until the epochs are used up or `patience` epochs brought no better
 /// validation loss, and then puts the best weights back. What [`Backend::fit`] does where a backend
 /// has nothing better.
 ///
@@ -135,6 +135,8 @@ pub fn fit_by_steps<B: Backend + ?Sized>(
     let mut trainer = backend.create(job.config, job.optimizer, job.train.seed, job.threads)?;
     if let Some(tensors) = job.init {
         trainer.restore(tensors)?;
+    } else if let Some(outputs) = job.config.objective.constant(&targets_of(train)) {
+        trainer.start_from(&outputs);
     }
     let TrainSpec { batch_size, accumulate, .. } = *job.train;
     let per_step = batch_size.max(1).saturating_mul(accumulate.max(1));

@@ -120,6 +120,11 @@ pub trait Model: Send {
 
 /// A model that learns.
 pub trait Trainer: Model {
+    /// Before the first step: makes `outputs`, those of one sample, the model's forecast for every
+    /// window, give or take what its small initial weights add. Training is then spent on what
+    /// distinguishes windows. A backend may leave it out.
+    fn start_from(&mut self, _outputs: &[f32]) {}
+
     /// Adds a batch to those whose mean gradient, over all their samples, the next
     /// [`step`](Self::step) follows. Returns the batch's mean loss.
     ///

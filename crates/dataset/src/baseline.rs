@@ -5,7 +5,11 @@
 //! has been calm. They are the quantiles that the scaled targets had in the training part, "EWMA
 //! volatility quantiles".
 
-use crate::Dataset;
+use crate::volatility::{WARM_UP, log_ratio};
+use crate::{Dataset, Windows};
+
+/// Returns that [`lagged_returns`] looks back.
+pub const LAGS: usize = WARM_UP;
 
 /// The empirical quantiles of the training targets: for each horizon, one value per level,
 /// row-major. The same values serve as the forecast of every sample.
@@ -23,6 +27,20 @@ pub fn volatility_quantiles(dataset: &Dataset, levels: &[f64]) -> Vec<f32> {
         quantiles.extend(levels.iter().map(|level| quantile(column, *level) as f32));
     }
     quantiles
+}
+
+/// The inputs of the linear baseline at `row`, which is an anchor: the [`LAGS`] newest daily log returns
+/// in units of the row's volatility, the newest first.
+pub fn lagged_returns(windows: &Windows, row: usize) -> impl Iterator<Item = f64> + '_ {
+    (0..LAGS).map(move |lag| {
+        log_ratio(windows.close(row - lag), windows.close(row - lag - 1)) / windows.sigma(row)
+    })
+}
+
+/// The log returns from the anchor `row`, one per horizon.
+pub fn outcomes(windows: &Windows, row: usize) -> impl Iterator<Item = f64> + '_ {
+    let horizons = windows.horizons().iter();
+    horizons.map(move |&horizon| log_ratio(windows.close(row + horizon), windows.close(row)))
 }
 
 /// The `level` quantile of ascending values by type 7 of Hyndman & Fan (1996), the default of

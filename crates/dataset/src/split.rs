@@ -211,7 +211,7 @@ mod tests {
         ) {
             let task = task(20, horizon, train, (1.0 - train) * rest);
             let window = if rolling { WindowSpec::Rolling } else { WindowSpec::Expanding };
-            let evaluate = EvaluateSpec { folds, window };
+            let evaluate = EvaluateSpec { folds, window, ..EvaluateSpec::USUAL };
             let fold = |fold| Split::fold(rows, &task, &evaluate, fold);
             match fold(0) {
                 Ok(first) => {

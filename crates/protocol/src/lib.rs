@@ -24,7 +24,7 @@ mod task;
 mod time;
 
 pub use cause::{cause_chain, signal_name};
-pub use evaluate::{EvaluateSpec, WindowSpec};
+pub use evaluate::{AlarmSpec, EvaluateSpec, WindowSpec};
 pub use message::{
     EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
 };

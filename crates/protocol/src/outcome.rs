@@ -15,6 +15,8 @@ pub enum FailureKind {
     Data,
     /// The loss became infinite or not a number.
     Diverged,
+    /// The forecasts are too good to be true: most likely something has seen the future.
+    Implausible,
     /// The backend refused the job or failed in it.
     Backend,
     /// The symbol's lock was not free in time.
@@ -37,9 +39,10 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All kinds, in the order in which they are documented.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Data,
         Self::Diverged,
+        Self::Implausible,
         Self::Backend,
         Self::LockBusy,
         Self::Store,
@@ -52,7 +55,7 @@ impl FailureKind {
     ];
 
     /// Whether another attempt is worth its time unless the configuration says otherwise. Bad data
-    /// stays bad and a seeded divergence repeats itself bit for bit; a busy lock was waited for
+    /// stays bad, a seeded divergence repeats itself bit for bit, and so does a leak; a busy lock was waited for
     /// already, and a time-out was set by someone who knows how long it takes; a crash, a stall or a
     /// store error may pass, and an attempt that ran out of memory may fit when it runs alone.
     #[must_use]
@@ -63,6 +66,7 @@ impl FailureKind {
             }
             Self::Data
             | Self::Diverged
+            | Self::Implausible
             | Self::Backend
             | Self::LockBusy
             | Self::TimedOut
@@ -76,6 +80,7 @@ impl fmt::Display for FailureKind {
         f.pad(match self {
             Self::Data => "data",
             Self::Diverged => "diverged",
+            Self::Implausible => "implausible",
             Self::Backend => "backend",
             Self::LockBusy => "lock busy",
             Self::Store => "store",

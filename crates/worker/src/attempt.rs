@@ -123,6 +123,7 @@ impl Attempt<'_> {
             scaler: trained.conclusion.scaler.clone(),
             train: trained.settings.train.clone(),
             optimizer: trained.settings.optimizer,
+            shrinkage: trained.conclusion.shrinkage.clone(),
             evaluate: job.evaluate,
             source: job.data.clone(),
             data: trained.conclusion.data.clone(),

@@ -4,14 +4,21 @@ use mambafleet_backend::samples::{predict_all, targets_of};
 use mambafleet_backend::{
     BackendError, EpochMetrics, Fitted, ModelConfig, Objective, Reported, Samples,
 };
-use mambafleet_protocol::{Headline, ReturnsSpec};
+use mambafleet_evaluation::shrinkage::median_of;
+use mambafleet_evaluation::statistics::mean;
+use mambafleet_evaluation::{
+    Alarm, Comparison, Limits, PointMetrics, QuantileMetrics, alarms as checks, diebold_mariano,
+    point, quantiles,
+};
+use mambafleet_protocol::{AlarmSpec, Headline, ReturnsSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::out_of_sample::OutOfSample;
+use crate::shrinking::of_horizon;
 use crate::{AttemptError, Trial};
 
 /// Version of the layout of `metrics.json`.
-const METRICS_SCHEMA: u32 = 1;
+const METRICS_SCHEMA: u32 = 2;
 
 /// The content of `metrics.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +31,7 @@ pub struct Metrics {
     pub best_epoch: usize,
     /// Every epoch.
     pub epochs: Vec<EpochMetrics>,
-    /// The kept weights on the test part.
+    /// The forecasts on the test part.
     pub test: TestMetrics,
     /// The settings that were tried, in their order; empty without a search.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -35,7 +42,7 @@ pub struct Metrics {
     pub reported: Option<Reported>,
 }
 
-/// A model on the test part: the most recent rows, seen neither in training nor in validation.
+/// Forecasts on the test part: the most recent rows, seen neither in training nor in validation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestMetrics {
     /// Samples.
@@ -51,7 +58,7 @@ pub struct TestMetrics {
     pub horizons: Vec<HorizonMetrics>,
 }
 
-/// One horizon on the test part.
+/// One horizon on the test part. The plain numbers are those of the final forecast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HorizonMetrics {
     /// The horizon in bars.
@@ -64,20 +71,72 @@ pub struct HorizonMetrics {
     pub coverage: f64,
     /// What that fraction should be.
     pub nominal_coverage: f64,
-    /// Root mean squared error of the median, in log return.
+    /// Root mean squared error of the point forecast, in log return.
     pub rmse: f64,
     /// The same for the forecast "no change".
     pub zero_rmse: f64,
-    /// `1 - (rmse / zero_rmse)^2`: above zero, the median is better than "no change".
+    /// `1 - (rmse / zero_rmse)^2`: above zero, the point forecast is better than "no change".
     pub skill_against_zero: f64,
+    /// Everything measured of every forecast, the final one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forecasts: Vec<ForecastMetrics>,
+    /// Tests of Diebold and Mariano of the final and of the raw forecast against each baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comparisons: Vec<ComparedMetrics>,
 }
 
-/// What is kept of a fold's model.
-pub(crate) struct Judged {
-    /// Its validation loss.
-    pub(crate) validation_loss: f64,
-    /// Its forecasts for the fold's test part.
-    pub(crate) test: OutOfSample,
+/// Whose forecast it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forecaster {
+    /// The final forecast: the model, shrunk as far as validation asked for.
+    Model,
+    /// The model as it was trained; its point forecast is its median.
+    Raw,
+    /// "No change".
+    Zero,
+    /// The mean return of the training part.
+    TrainMean,
+    /// Ridge regression on lagged returns.
+    Ridge,
+    /// The quantiles of the volatility-scaled training returns; its point forecast is their median.
+    EwmaQuantiles,
+}
+
+/// What one forecast is worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForecastMetrics {
+    /// Whose it is.
+    pub of: Forecaster,
+    /// Its point forecasts, in log return.
+    pub point: PointMetrics,
+    /// Its quantiles, in units of volatility; none where it has no quantiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<QuantileMetrics>,
+}
+
+/// One forecast compared with another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ComparedMetrics {
+    /// The forecast.
+    pub of: Forecaster,
+    /// The other one.
+    pub against: Forecaster,
+    /// By what they are compared.
+    pub loss: LossKind,
+    /// The test.
+    #[serde(flatten)]
+    pub test: Comparison,
+}
+
+/// By what forecasts are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// The squared error of point forecasts, in log return.
+    SquaredError,
+    /// The pinball loss of quantiles, in units of volatility, averaged over the levels.
+    Pinball,
 }
 
 /// What forecasts on test samples are worth, beside naive ones. `fitted` is the last fold's model.
@@ -87,13 +146,12 @@ pub(crate) fn metrics(
     best_validation_loss: f64,
     test: &OutOfSample,
 ) -> Result<Metrics, AttemptError> {
-    let (horizons, levels) = (task.horizons.len(), task.quantiles.clone());
-    let objective = Objective::Pinball { horizons, levels };
+    let objective =
+        Objective::Pinball { horizons: task.horizons.len(), levels: task.quantiles.clone() };
+    finite("test loss", objective.loss(&test.raw, &test.targets)?)?;
     let loss = finite("test loss", objective.loss(&test.outputs, &test.targets)?)?;
     let baseline_loss = objective.loss(&test.baseline, &test.targets)?;
-    let horizons = (0..horizons)
-        .map(|index| Scored { task, test, index }.metrics())
-        .collect::<Result<_, _>>()?;
+    let horizons = columns(task, test).map(|columns| columns.metrics()).collect();
     let Fitted { epochs, best, .. } = fitted;
     let headline = Headline {
         epochs: epochs.len(),
@@ -111,12 +169,47 @@ pub(crate) fn metrics(
             samples: test.len(),
             loss,
             baseline_loss,
-            skill: skill(loss, baseline_loss),
+            skill: point::skill(loss, baseline_loss),
             horizons,
         },
         search: Vec::new(),
         reported: fitted.reported.clone(),
     })
+}
+
+/// Skill that is too good to be true, of the model as it was trained and of the final forecast.
+pub(crate) fn alarms(task: &ReturnsSpec, test: &OutOfSample, limits: &AlarmSpec) -> Vec<Alarm> {
+    let limits = Limits {
+        point_skill: limits.point_skill,
+        directional_accuracy: limits.directional_accuracy,
+        information_coefficient: limits.information_coefficient,
+        pinball_skill: limits.pinball_skill,
+    };
+    let mut found: Vec<Alarm> = Vec::new();
+    for columns in columns(task, test) {
+        let baseline_losses = columns.pinball(&columns.baseline);
+        for (points, quantiles) in
+            [(&columns.raw_points, &columns.raw), (&columns.points, &columns.quantiles)]
+        {
+            let evidence = checks::Evidence {
+                horizon: columns.horizon,
+                points,
+                outcomes: &columns.outcomes,
+                train_mean: &columns.train_mean,
+                losses: &columns.pinball(quantiles),
+                baseline_losses: &baseline_losses,
+            };
+            for alarm in checks::check(&evidence, &limits) {
+                let known = |other: &Alarm| {
+                    (other.measure, other.horizon) == (alarm.measure, alarm.horizon)
+                };
+                if !found.iter().any(known) {
+                    found.push(alarm);
+                }
+            }
+        }
+    }
+    found
 }
 
 /// The validation loss of the weights that were kept: as training measured it, or measured again
@@ -142,55 +235,133 @@ fn finite(what: &'static str, value: f64) -> Result<f64, AttemptError> {
     Err(BackendError::Diverged { what, value, step: 0 }.into())
 }
 
-/// `1 - loss / reference`, and zero where there is nothing to compare with.
-fn skill(loss: f64, reference: f64) -> f64 {
-    if reference > 0.0 { 1.0 - loss / reference } else { 0.0 }
+/// One horizon of the test samples. Points and outcomes are log returns, quantiles and targets are in
+/// units of volatility.
+struct Columns<'a> {
+    horizon: usize,
+    levels: &'a [f64],
+    quantiles: Vec<f64>,
+    raw: Vec<f64>,
+    baseline: Vec<f64>,
+    targets: Vec<f64>,
+    points: Vec<f64>,
+    raw_points: Vec<f64>,
+    baseline_points: Vec<f64>,
+    outcomes: Vec<f64>,
+    train_mean: Vec<f64>,
+    ridge: Vec<f64>,
+    /// The mean absolute return of the training parts.
+    naive_error: f64,
 }
 
-/// One horizon of the task on test samples.
-struct Scored<'a> {
+/// Each horizon's columns.
+fn columns<'a>(
     task: &'a ReturnsSpec,
     test: &'a OutOfSample,
-    /// Index of the horizon.
-    index: usize,
+) -> impl Iterator<Item = Columns<'a>> + 'a {
+    let (count, levels) = (task.horizons.len(), task.quantiles.len());
+    let median = median_of(&task.quantiles);
+    task.horizons.iter().enumerate().map(move |(index, &horizon)| {
+        let scaled = |values: &[f32], width: usize| -> Vec<f64> {
+            of_horizon(values, count, index, width).map(f64::from).collect()
+        };
+        let returns = |values: &[f64]| of_horizon(values, count, index, 1).collect::<Vec<f64>>();
+        let in_returns = |scaled: &mut dyn Iterator<Item = f64>| -> Vec<f64> {
+            let units = test.volatility.iter().map(|sigma| sigma * (horizon as f64).sqrt());
+            scaled.zip(units).map(|(value, unit)| value * unit).collect()
+        };
+        let medians = |quantiles: &[f64]| {
+            in_returns(&mut quantiles.iter().skip(median).step_by(levels).copied())
+        };
+        let (raw, baseline) = (scaled(&test.raw, levels), scaled(&test.baseline, levels));
+        Columns {
+            horizon,
+            levels: &task.quantiles,
+            quantiles: scaled(&test.outputs, levels),
+            targets: scaled(&test.targets, 1),
+            points: in_returns(&mut scaled(&test.points, 1).into_iter()),
+            raw_points: medians(&raw),
+            baseline_points: medians(&baseline),
+            outcomes: returns(&test.outcomes),
+            train_mean: returns(&test.train_mean),
+            ridge: returns(&test.ridge),
+            naive_error: mean(&returns(&test.train_error)),
+            raw,
+            baseline,
+        }
+    })
 }
 
-impl Scored<'_> {
-    fn metrics(&self) -> Result<HorizonMetrics, AttemptError> {
-        let levels = &self.task.quantiles;
-        let horizon = self.task.horizons[self.index];
-        let objective = Objective::Pinball { horizons: 1, levels: levels.clone() };
-        let outputs = self.column(&self.test.outputs, levels.len());
-        let targets = self.column(&self.test.targets, 1);
-        let pinball = objective.loss(&outputs, &targets)?;
-        let baseline_pinball =
-            objective.loss(&self.column(&self.test.baseline, levels.len()), &targets)?;
-        let median = levels.iter().position(|level| *level == 0.5).unwrap_or(levels.len() / 2);
-        let (mut inside, mut squared, mut squared_zero) = (0_usize, 0.0, 0.0);
-        let forecasts = outputs.chunks_exact(levels.len()).zip(&targets);
-        for (sigma, (outputs, target)) in self.test.volatility.iter().zip(forecasts) {
-            inside += usize::from(outputs[0] <= *target && *target <= outputs[levels.len() - 1]);
-            let unit = sigma * (horizon as f64).sqrt();
-            squared += (f64::from(outputs[median] - target) * unit).powi(2);
-            squared_zero += (f64::from(*target) * unit).powi(2);
-        }
-        let count = targets.len().max(1) as f64;
-        Ok(HorizonMetrics {
-            horizon,
-            pinball,
-            baseline_pinball,
-            coverage: inside as f64 / count,
-            nominal_coverage: levels[levels.len() - 1] - levels[0],
-            rmse: (squared / count).sqrt(),
-            zero_rmse: (squared_zero / count).sqrt(),
-            skill_against_zero: skill(squared, squared_zero),
-        })
+impl Columns<'_> {
+    /// The pinball loss of every sample.
+    fn pinball(&self, forecasts: &[f64]) -> Vec<f64> {
+        quantiles::losses(forecasts, &self.targets, self.levels)
     }
 
-    /// This horizon's values out of (samples, horizons, `width`).
-    fn column(&self, values: &[f32], width: usize) -> Vec<f32> {
-        let row = self.task.horizons.len() * width;
-        let start = self.index * width;
-        values.chunks_exact(row).flat_map(|row| &row[start..start + width]).copied().collect()
+    fn squared(&self, points: &[f64]) -> Vec<f64> {
+        points.iter().zip(&self.outcomes).map(|(f, y)| (y - f) * (y - f)).collect()
+    }
+
+    /// Every forecast there is: whose, its points, and its quantiles if it has any.
+    fn forecasts<'a>(
+        &'a self,
+        zeros: &'a [f64],
+    ) -> [(Forecaster, &'a [f64], Option<&'a [f64]>); 6] {
+        [
+            (Forecaster::Model, &self.points, Some(&self.quantiles)),
+            (Forecaster::Raw, &self.raw_points, Some(&self.raw)),
+            (Forecaster::Zero, zeros, None),
+            (Forecaster::TrainMean, &self.train_mean, None),
+            (Forecaster::Ridge, &self.ridge, None),
+            (Forecaster::EwmaQuantiles, &self.baseline_points, Some(&self.baseline)),
+        ]
+    }
+
+    fn metrics(&self) -> HorizonMetrics {
+        let zeros = vec![0.0; self.outcomes.len()];
+        let all = self.forecasts(&zeros);
+        let point =
+            |points| PointMetrics::new(points, &self.outcomes, self.horizon, self.naive_error);
+        let spread = |forecasts| QuantileMetrics::new(forecasts, &self.targets, self.levels);
+        let (own, quantiles) = (point(&self.points), spread(&self.quantiles));
+        HorizonMetrics {
+            horizon: self.horizon,
+            pinball: quantiles.pinball,
+            baseline_pinball: spread(&self.baseline).pinball,
+            coverage: quantiles.coverage,
+            nominal_coverage: quantiles.nominal_coverage,
+            rmse: own.rmse,
+            zero_rmse: point(&zeros).rmse,
+            skill_against_zero: own.skill_against_zero,
+            forecasts: all
+                .iter()
+                .map(|&(of, points, quantiles)| {
+                    let (point, quantiles) = (point(points), quantiles.map(spread));
+                    ForecastMetrics { of, point, quantiles }
+                })
+                .collect(),
+            comparisons: self.comparisons(&all),
+        }
+    }
+
+    /// The final and the raw forecast against each baseline: by squared error, and by pinball loss
+    /// against the one that has quantiles.
+    fn comparisons(&self, all: &[(Forecaster, &[f64], Option<&[f64]>); 6]) -> Vec<ComparedMetrics> {
+        let (own, baselines) = all.split_at(2);
+        let mut compared = Vec::new();
+        for &(of, points, quantiles) in own {
+            for &(against, others, other_quantiles) in baselines {
+                let squared = (self.squared(points), self.squared(others));
+                let pinball = quantiles.zip(other_quantiles).map(|(quantiles, others)| {
+                    (LossKind::Pinball, (self.pinball(quantiles), self.pinball(others)))
+                });
+                let kinds = [Some((LossKind::SquaredError, squared)), pinball];
+                for (loss, (losses, others)) in kinds.into_iter().flatten() {
+                    let test = diebold_mariano(&losses, &others, self.horizon);
+                    compared.extend(test.map(|test| ComparedMetrics { of, against, loss, test }));
+                }
+            }
+        }
+        compared
     }
 }

@@ -3,6 +3,7 @@
 use mambafleet_artifacts::StoreError;
 use mambafleet_backend::{BackendError, ReportedKind, UnknownBackend};
 use mambafleet_dataset::DataError;
+use mambafleet_evaluation::Alarm;
 use mambafleet_protocol::{FailureKind, InvalidSpec, JobResult, cause_chain};
 
 /// What an attempt can fail of.
@@ -20,6 +21,9 @@ pub enum AttemptError {
     /// The backend failed.
     #[error(transparent)]
     Backend(BackendError),
+    /// The forecasts are too good to be true.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -31,12 +35,45 @@ pub enum AttemptError {
     Deserted,
 }
 
+/// Forecasts that are too good to be true.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the forecasts are too good to be true: {}", list(.alarms))]
+pub struct Implausible {
+    /// What is too good, at least one.
+    pub alarms: Vec<Alarm>,
+    /// Features with the rank correlation of their newest value and the next outcome, the most
+    /// suspicious first.
+    pub suspects: Vec<(String, f64)>,
+}
+
+fn list(alarms: &[Alarm]) -> String {
+    alarms.iter().map(Alarm::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Implausible {
+    /// Where to look, and what to raise if it is true after all.
+    fn hint(&self) -> String {
+        let suspects = self.suspects.iter().map(|(name, rank)| format!("{name} ({rank:+.2})"));
+        let mut keys: Vec<&str> = self.alarms.iter().map(|alarm| alarm.measure.name()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let keys: Vec<_> = keys.iter().map(|key| format!("evaluate.alarms.{key}")).collect();
+        format!(
+            "something has most likely seen the future: a feature, or how the file was made. The features \
+             that go best with the next outcome are {}. If it is true after all, raise {}",
+            suspects.collect::<Vec<_>>().join(", "),
+            keys.join(", ")
+        )
+    }
+}
+
 impl AttemptError {
     /// The kind of failure, which decides about another attempt.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
             Self::Data(_) => FailureKind::Data,
+            Self::Implausible(_) => FailureKind::Implausible,
             Self::Backend(error) => of_backend(error),
             Self::UnknownBackend(_) | Self::Spec(_) => FailureKind::Backend,
             Self::Store(error) if error.is_lock_timeout() => FailureKind::LockBusy,
@@ -50,6 +87,7 @@ impl AttemptError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
+            Self::Implausible(found) => Some(found.hint()),
             Self::Backend(BackendError::Diverged { .. }) => {
                 Some("lower train.learning_rate or train.grad_clip".to_owned())
             }

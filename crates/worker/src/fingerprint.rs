@@ -1,10 +1,12 @@
 //! What a generation depends on, in one hash.
 
-use mambafleet_protocol::{EvaluateSpec, JobSpec, ModelSpec, TaskSpec, TrainSpec, TrialSpec};
+use mambafleet_protocol::{
+    AlarmSpec, EvaluateSpec, JobSpec, ModelSpec, TaskSpec, TrainSpec, TrialSpec,
+};
 use serde::Serialize;
 
 /// Changes when the meaning of the parts below changes.
-const FINGERPRINT_VERSION: u32 = 2;
+const FINGERPRINT_VERSION: u32 = 3;
 
 #[derive(Serialize)]
 struct Parts<'a> {
@@ -13,7 +15,7 @@ struct Parts<'a> {
     task: &'a TaskSpec,
     model: &'a ModelSpec,
     train: &'a TrainSpec,
-    evaluate: &'a EvaluateSpec,
+    evaluate: EvaluateSpec,
     search: &'a [TrialSpec],
     backend_version: &'a str,
 }
@@ -35,7 +37,8 @@ pub fn fingerprint(
         task: &job.task,
         model: &job.model,
         train: &job.train,
-        evaluate: &job.evaluate,
+        // Limits judge what is committed, and change nothing of it.
+        evaluate: EvaluateSpec { alarms: AlarmSpec::USUAL, ..job.evaluate },
         search: &job.search,
         backend_version: identity,
     };

@@ -7,7 +7,7 @@ use mambafleet_dataset::{self as dataset, DataError};
 use mambafleet_protocol::{DataSource, ProgramSpec, Symbol, TaskSpec};
 use serde::Serialize;
 
-use crate::{METADATA_FILE, Metadata};
+use crate::{METADATA_FILE, Metadata, shrinking};
 
 /// A forecast for one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -37,6 +37,9 @@ pub struct Forecast {
 pub struct HorizonForecast {
     /// The horizon in bars.
     pub horizon: usize,
+    /// The point forecast of the log return from the newest close: zero, "no change", unless validation
+    /// has proved the model's median to be better.
+    pub point: f64,
     /// Quantiles of the log return from the newest close.
     pub log_returns: Vec<f64>,
     /// Quantiles of the close at the horizon.
@@ -119,13 +122,13 @@ pub fn forecast(
     let anchor = data.last_anchor();
     let scaled = model.predict(data.window(anchor))?;
     let (close, volatility) = (data.close(anchor), data.sigma(anchor));
-    let levels = task.quantiles;
-    let horizons = task.horizons.iter().zip(scaled.chunks(levels.len()));
-    let horizons = horizons.map(|(&horizon, scaled)| {
+    let finished = shrinking::finish(&task, &metadata.shrinkage, &scaled);
+    let horizons = task.horizons.iter().zip(finished).map(|(&horizon, finished)| {
         let unit = volatility * (horizon as f64).sqrt();
-        let log_returns: Vec<f64> = scaled.iter().map(|q| f64::from(*q) * unit).collect();
+        let log_return = |scaled: &f32| f64::from(*scaled) * unit;
+        let log_returns: Vec<f64> = finished.quantiles.iter().map(log_return).collect();
         let prices = log_returns.iter().map(|r| close * r.exp()).collect();
-        HorizonForecast { horizon, log_returns, prices }
+        HorizonForecast { horizon, point: log_return(&finished.point), log_returns, prices }
     });
     Ok(Forecast {
         symbol: symbol.clone(),
@@ -136,6 +139,6 @@ pub fn forecast(
         volatility,
         synthetic: matches!(source, DataSource::Synthetic { .. }),
         horizons: horizons.collect(),
-        levels,
+        levels: task.quantiles,
     })
 }

@@ -9,6 +9,7 @@
 //! process.
 
 mod attempt;
+mod baselines;
 mod emitter;
 mod evaluation;
 mod failure;
@@ -19,6 +20,7 @@ mod models;
 mod out_of_sample;
 mod returns;
 mod serve;
+mod shrinking;
 mod start;
 mod stderr;
 mod study;
@@ -26,8 +28,10 @@ mod training;
 
 pub use attempt::run_attempt;
 pub use emitter::Emitter;
-pub use evaluation::{HorizonMetrics, Metrics, TestMetrics};
-pub use failure::AttemptError;
+pub use evaluation::{
+    ComparedMetrics, ForecastMetrics, Forecaster, HorizonMetrics, LossKind, Metrics, TestMetrics,
+};
+pub use failure::{AttemptError, Implausible};
 pub use fingerprint::fingerprint;
 pub use forecast::{Forecast, ForecastError, HorizonForecast, forecast};
 pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds, WarmStart};

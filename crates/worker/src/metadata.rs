@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use mambafleet_backend::{ModelConfig, OptimizerConfig};
 use mambafleet_dataset::{DatasetSummary, Scaler};
+use mambafleet_evaluation::Shrinkage;
 use mambafleet_protocol::{
     DataSource, EvaluateSpec, RunId, StageTimes, Symbol, TaskSpec, TrainSpec,
 };
@@ -37,6 +38,9 @@ pub struct Metadata {
     pub train: TrainSpec,
     /// Optimiser settings.
     pub optimizer: OptimizerConfig,
+    /// How much of the model a forecast contains, by horizon; nothing where it is the model's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shrinkage: Vec<Shrinkage>,
     /// How it was judged.
     #[serde(default)]
     pub evaluate: EvaluateSpec,

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use mambafleet_backend::samples::{predict_all, targets_of};
 use mambafleet_backend::{Batch, Fitted, ModelConfig, Samples};
-use mambafleet_dataset::{self as dataset, Bars, Dataset, baseline};
+use mambafleet_dataset::{self as dataset, Bars, Dataset};
+use mambafleet_evaluation::Shrinkage;
+use mambafleet_evaluation::statistics::spearman;
 use mambafleet_protocol::{JobSpec, ModelSpec, ReturnsSpec, SampleCounts};
 
-use crate::evaluation::{self, Judged};
+use crate::baselines::Baselines;
+use crate::evaluation;
+use crate::failure::Implausible;
 use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
+use crate::shrinking;
 use crate::study::{Conclusion, Fold, Study};
 use crate::{AttemptError, Metadata};
 
@@ -28,6 +33,16 @@ impl<'a> Returns<'a> {
         }
         Ok(Self { job, task, bars })
     }
+}
+
+/// What is kept of a fold's model.
+pub(crate) struct Judged {
+    /// Its validation loss.
+    validation_loss: f64,
+    /// How much of it is believed, by horizon.
+    shrinkage: Vec<Shrinkage>,
+    /// Its forecasts for the fold's test part.
+    test: OutOfSample,
 }
 
 impl Study for Returns<'_> {
@@ -55,24 +70,36 @@ impl Study for Returns<'_> {
     fn judge(&self, fold: &ReturnsFold, fitted: &mut Fitted) -> Result<Judged, AttemptError> {
         let config = fold.config(self.job.model);
         let loss = evaluation::validation_loss(fitted, &config, &fold.validation)?;
-        let outputs = predict_all(&fold.test, fitted.model.as_mut())?;
-        let naive = baseline::volatility_quantiles(&fold.data, &self.task.quantiles);
+        let baselines = Baselines::fit(&fold.data, &self.task.quantiles);
+        let all = Part { data: Arc::clone(&fold.data), anchors: fold.data.validation().to_vec() };
+        let model = fitted.model.as_mut();
+        let shrinkage = shrinking::choose(self.task, model, &all, &baselines.quantiles)?;
+        let raw = predict_all(&fold.test, model)?;
         let targets = targets_of(&fold.test);
-        let test = OutOfSample::of_fold(&fold.data, outputs, targets, &naive);
-        Ok(Judged { validation_loss: loss, test })
+        let test =
+            OutOfSample::of_fold(&fold.data, self.task, raw, targets, &baselines, &shrinkage);
+        Ok(Judged { validation_loss: loss, shrinkage, test })
     }
 
     fn conclude(
         &self,
         last: &ReturnsFold,
         fitted: &Fitted,
-        judged: Vec<Judged>,
+        mut judged: Vec<Judged>,
     ) -> Result<Conclusion, AttemptError> {
-        let validation_loss = judged.last().map_or(f64::NAN, |judged| judged.validation_loss);
+        let newest = judged.last_mut();
+        let (validation_loss, shrinkage) = newest.map_or((f64::NAN, Vec::new()), |judged| {
+            (judged.validation_loss, std::mem::take(&mut judged.shrinkage))
+        });
         let test = OutOfSample::of_folds(judged.into_iter().map(|judged| judged.test));
         let metrics = evaluation::metrics(fitted, self.task, validation_loss, &test)?;
+        let alarms = evaluation::alarms(self.task, &test, &self.job.evaluate.alarms);
+        if !alarms.is_empty() {
+            return Err(Implausible { alarms, suspects: suspects(self.task, &last.data) }.into());
+        }
         Ok(Conclusion {
             metrics,
+            shrinkage,
             scaler: last.data.scaler().clone(),
             data: last.data.summary().clone(),
             files: vec![(FORECASTS_FILE, test.tensors(self.task))],
@@ -123,6 +150,26 @@ impl Fold for ReturnsFold {
         }
         Ok(())
     }
+}
+
+/// The features whose newest value goes best with the next outcome on the test part, with the rank
+/// correlation, the most suspicious first.
+fn suspects(task: &ReturnsSpec, data: &Dataset) -> Vec<(String, f64)> {
+    let outcomes: Vec<f64> =
+        data.test().iter().filter_map(|&row| data.targets(row).next()).collect();
+    let newest = |&row: &usize| {
+        let window = data.window(row);
+        &window[window.len() - data.n_features()..]
+    };
+    let mut all: Vec<(String, f64)> = Vec::new();
+    for (index, name) in task.features.iter().enumerate() {
+        let values: Vec<f64> =
+            data.test().iter().map(|row| f64::from(newest(row)[index])).collect();
+        all.extend(spearman(&values, &outcomes).map(|rank| (name.clone(), rank)));
+    }
+    all.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    all.truncate(3);
+    all
 }
 
 /// The samples of one part of a fold.

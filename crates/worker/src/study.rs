@@ -2,6 +2,7 @@
 
 use mambafleet_backend::{Fitted, ModelConfig, NamedTensors, Samples};
 use mambafleet_dataset::{DatasetSummary, Scaler};
+use mambafleet_evaluation::Shrinkage;
 use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
 
 use crate::{AttemptError, Metadata, Metrics};
@@ -66,6 +67,8 @@ pub(crate) trait Fold {
 pub(crate) struct Conclusion {
     /// The content of `metrics.json`.
     pub(crate) metrics: Metrics,
+    /// How much of the model is believed, by horizon; nothing where that is no question.
+    pub(crate) shrinkage: Vec<Shrinkage>,
     /// What inputs are scaled with.
     pub(crate) scaler: Scaler,
     /// What the data were.

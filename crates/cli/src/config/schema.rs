@@ -112,6 +112,7 @@ pub(crate) struct Run {
 pub(crate) struct Retries {
     data: WordOrCount,
     diverged: WordOrCount,
+    implausible: WordOrCount,
     backend: WordOrCount,
     lock_busy: WordOrCount,
     store: WordOrCount,
@@ -129,6 +130,7 @@ impl Retries {
         let all = [
             (FailureKind::Data, self.data),
             (FailureKind::Diverged, self.diverged),
+            (FailureKind::Implausible, self.implausible),
             (FailureKind::Backend, self.backend),
             (FailureKind::LockBusy, self.lock_busy),
             (FailureKind::Store, self.store),
