@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mambafleet_artifacts::{Store, SymbolStore, Wait};
+use mambafleet_artifacts::{Store, StoreError, SymbolStore, Wait};
 use mambafleet_backend::{Backend, NamedTensors, Registry};
 use mambafleet_protocol::{
     Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TaskSpec,
@@ -13,6 +13,7 @@ use mambafleet_protocol::{
 
 use crate::metadata::METADATA_SCHEMA;
 use crate::models::{Models, Trained};
+use crate::promotion::{Verdict, decide};
 use crate::returns::Returns;
 use crate::start::Start;
 use crate::study::{Fold, Study};
@@ -80,7 +81,7 @@ fn train_and_commit(
     job.evaluate.validate()?;
     job.promote.validate()?;
     let backend = &*registry.open(&job.train.backend, job.program.as_ref())?;
-    let attempt = Attempt { job, backend, program, emitter, started_at };
+    let attempt = Attempt { job, backend, registry, program, emitter, started_at };
     match &job.task {
         TaskSpec::Returns(task) => attempt.carry_out(&Returns::load(job, task)?, clock),
     }
@@ -90,6 +91,7 @@ fn train_and_commit(
 pub(crate) struct Attempt<'a> {
     pub(crate) job: &'a JobSpec,
     pub(crate) backend: &'a dyn Backend,
+    registry: &'a Registry,
     pub(crate) emitter: &'a Emitter,
     program: &'a str,
     started_at: Timestamp,
@@ -114,7 +116,7 @@ impl Attempt<'_> {
         announce(last.counts(), self.emitter);
         let start = Start::of(job, &store)?;
         let trained = Models::new(self, study, start.as_ref(), clock).train(&last)?;
-        let metadata = Metadata {
+        let mut metadata = Metadata {
             schema: METADATA_SCHEMA,
             symbol: job.symbol.clone(),
             fingerprint,
@@ -125,11 +127,28 @@ impl Attempt<'_> {
             optimizer: trained.settings.optimizer,
             shrinkage: trained.conclusion.shrinkage.clone(),
             evaluate: job.evaluate,
+            promotion: None,
             source: job.data.clone(),
             data: trained.conclusion.data.clone(),
             provenance: self.provenance(identity, &trained, clock),
         };
-        let result = commit(job, &store, &trained, &metadata)?;
+        let result = loop {
+            let verdict = decide(job, self.registry, study, &last, &trained, &store)?;
+            clock.end(|times| &mut times.evaluate);
+            let parent = match verdict {
+                None => None,
+                Some(Verdict::Keep(comparison)) => break JobResult::Kept { comparison },
+                Some(Verdict::Commit { parent, promotion }) => {
+                    metadata.promotion = Some(promotion);
+                    Some(parent)
+                }
+            };
+            match commit(job, &store, &trained, &metadata, parent) {
+                // Another run has committed in between: that is what is to be beaten now.
+                Err(AttemptError::Store(StoreError::Conflict { .. })) => {}
+                result => break result?,
+            }
+        };
         clock.end(|times| &mut times.commit);
         Ok(result)
     }
@@ -181,15 +200,19 @@ fn announce(counts: SampleCounts, emitter: &Emitter) {
     emitter.emit(&WorkerEvent::Loaded(counts));
 }
 
-/// Stages all files, takes the lock, commits.
+/// Stages all files, takes the lock, commits; on top of `parent` and no other, where one is given.
 fn commit(
     job: &JobSpec,
     store: &SymbolStore,
     trained: &Trained,
     metadata: &Metadata,
+    parent: Option<Option<u64>>,
 ) -> Result<JobResult, AttemptError> {
     let Trained { model, conclusion, .. } = trained;
     let mut transaction = store.begin()?;
+    if let Some(parent) = parent {
+        transaction = transaction.on_top_of(parent);
+    }
     let about = BTreeMap::from([
         ("symbol".to_owned(), job.symbol.to_string()),
         ("fingerprint".to_owned(), metadata.fingerprint.clone()),

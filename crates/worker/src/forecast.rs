@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 use mambafleet_artifacts::{Fault, Store, StoreError};
-use mambafleet_backend::{BackendError, NamedTensors, Registry, Tensor, UnknownBackend};
+use mambafleet_backend::{BackendError, Registry, UnknownBackend};
 use mambafleet_dataset::{self as dataset, DataError};
 use mambafleet_protocol::{DataSource, ProgramSpec, Symbol, TaskSpec};
 use serde::Serialize;
 
-use crate::{METADATA_FILE, Metadata, shrinking};
+use crate::{METADATA_FILE, Metadata, shrinking, weights};
 
 /// A forecast for one symbol.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -104,10 +104,7 @@ pub fn forecast(
     let bars = dataset::load(symbol, source)?;
     let TaskSpec::Returns(task) = metadata.task;
     let data = dataset::with_scaler(&bars, &task, &metadata.scaler)?;
-    let mut tensors = NamedTensors::default();
-    for (name, (shape, data)) in snapshot.tensors()? {
-        tensors.insert(name, Tensor { shape, data });
-    }
+    let tensors = weights::of(&snapshot)?;
     let provenance = metadata.provenance;
     if let (None, Some(command)) = (program, provenance.command) {
         let (symbol, generation) = (symbol.clone(), snapshot.generation());

@@ -9,6 +9,8 @@ use mambafleet_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Promotion;
+
 /// File of a generation that holds its [`Metadata`].
 pub const METADATA_FILE: &str = "metadata.json";
 
@@ -44,6 +46,9 @@ pub struct Metadata {
     /// How it was judged.
     #[serde(default)]
     pub evaluate: EvaluateSpec,
+    /// How it came to take the place of the generation before, where that was a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Promotion>,
     /// Where the bars came from.
     pub source: DataSource,
     /// What the bars were.

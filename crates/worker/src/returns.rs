@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use mambafleet_backend::samples::{predict_all, targets_of};
-use mambafleet_backend::{Batch, Fitted, ModelConfig, Samples};
+use mambafleet_backend::{Batch, Fitted, ModelConfig, Objective, Samples};
 use mambafleet_dataset::{self as dataset, Bars, Dataset};
 use mambafleet_evaluation::Shrinkage;
 use mambafleet_evaluation::statistics::spearman;
-use mambafleet_protocol::{JobSpec, ModelSpec, ReturnsSpec, SampleCounts};
+use mambafleet_protocol::{JobSpec, ModelSpec, ReturnsSpec, SampleCounts, TaskSpec};
 
 use crate::baselines::Baselines;
 use crate::evaluation;
 use crate::failure::Implausible;
 use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
+use crate::promotion::{LEAST_SAMPLES, Losses, Rival};
 use crate::shrinking;
 use crate::study::{Conclusion, Fold, Study};
 use crate::{AttemptError, Metadata};
@@ -104,6 +105,56 @@ impl Study for Returns<'_> {
             data: last.data.summary().clone(),
             files: vec![(FORECASTS_FILE, test.tensors(self.task))],
         })
+    }
+
+    fn compare(
+        &self,
+        last: &ReturnsFold,
+        conclusion: &Conclusion,
+        rival: &mut Rival,
+    ) -> Result<Losses, String> {
+        let TaskSpec::Returns(theirs) = &rival.metadata.task;
+        if (&theirs.horizons, &theirs.quantiles) != (&self.task.horizons, &self.task.quantiles) {
+            return Err("its horizons or quantiles are others".to_owned());
+        }
+        let windows = dataset::with_scaler(&self.bars, theirs, &rival.metadata.scaler)
+            .map_err(|error| error.to_string())?;
+        // What it has seen ends with the targets of its last validation sample.
+        let seen = rival.metadata.data.validation.last;
+        let reach = self.task.horizons.last().copied().unwrap_or_default();
+        let unseen = self.bars.bars.partition_point(|bar| bar.date <= seen) + reach;
+        let first = unseen.max(windows.first_anchor());
+        let tested = last.data.test();
+        let fresh = &tested[tested.partition_point(|anchor| *anchor < first)..];
+        let common = &fresh[fresh.len().saturating_sub(self.job.promote.window)..];
+        if common.len() < LEAST_SAMPLES {
+            return Err(format!(
+                "only {} samples are new to both, {LEAST_SAMPLES} are needed",
+                common.len()
+            ));
+        }
+        let mut old = Vec::new();
+        for &anchor in common {
+            let outputs =
+                rival.model.predict(windows.window(anchor)).map_err(|error| error.to_string())?;
+            let unit = windows.sigma(anchor) / last.data.sigma(anchor);
+            for shrunk in shrinking::finish(theirs, &rival.metadata.shrinkage, &outputs) {
+                old.extend(shrunk.quantiles.iter().map(|q| (f64::from(*q) * unit) as f32));
+            }
+        }
+        let newest = |name: &str, per_sample: usize| {
+            let all = conclusion.tensor(FORECASTS_FILE, name).map(|tensor| &*tensor.data);
+            let all = all.unwrap_or_default();
+            &all[all.len().saturating_sub(common.len() * per_sample)..]
+        };
+        let (horizons, levels) = (self.task.horizons.len(), self.task.quantiles.clone());
+        let new = newest("forecasts", horizons * levels.len());
+        let outcomes = newest("outcomes", horizons);
+        let objective = Objective::Pinball { horizons, levels };
+        let loss = |quantiles: &[f32]| {
+            objective.loss(quantiles, outcomes).map_err(|error| error.to_string())
+        };
+        Ok(Losses { samples: common.len(), new: loss(new)?, old: loss(&old)? })
     }
 }
 

@@ -1,12 +1,12 @@
 //! What training starts from, where that is the newest generation.
 
 use mambafleet_artifacts::SymbolStore;
-use mambafleet_backend::{ModelConfig, NamedTensors, Tensor};
+use mambafleet_backend::{ModelConfig, NamedTensors};
 use mambafleet_protocol::{InitSpec, JobSpec};
 
 use crate::metadata::WarmStart;
 use crate::study::Fold;
-use crate::{AttemptError, METADATA_FILE, Metadata};
+use crate::{AttemptError, METADATA_FILE, Metadata, weights};
 
 /// The newest generation of a symbol, if there is one, as something to start from.
 pub(crate) struct Start {
@@ -30,13 +30,9 @@ impl Start {
             Err(error) => return Err(error.into()),
         };
         let Some(snapshot) = snapshot else { return Ok(Some(Self { generation: None, backend })) };
-        let read = snapshot.json::<Metadata>(METADATA_FILE).and_then(|metadata| {
-            let mut tensors = NamedTensors::default();
-            for (name, (shape, data)) in snapshot.tensors()? {
-                tensors.insert(name, Tensor { shape, data });
-            }
-            Ok((snapshot.generation(), metadata, tensors))
-        });
+        let read = snapshot
+            .json::<Metadata>(METADATA_FILE)
+            .and_then(|metadata| Ok((snapshot.generation(), metadata, weights::of(&snapshot)?)));
         Ok(Some(Self { generation: read.ok(), backend }))
     }
 

@@ -1,10 +1,11 @@
 //! What a kind of task has to supply, so that an attempt can be carried out for it.
 
-use mambafleet_backend::{Fitted, ModelConfig, NamedTensors, Samples};
+use mambafleet_backend::{Fitted, ModelConfig, NamedTensors, Samples, Tensor};
 use mambafleet_dataset::{DatasetSummary, Scaler};
 use mambafleet_evaluation::Shrinkage;
 use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
 
+use crate::promotion::{Losses, Rival};
 use crate::{AttemptError, Metadata, Metrics};
 
 /// The data of a symbol as a task sees them: read, and cut into folds on demand.
@@ -39,6 +40,18 @@ pub(crate) trait Study {
         fitted: &Fitted,
         judged: Vec<Self::Judged>,
     ) -> Result<Conclusion, AttemptError>;
+
+    /// The new model and the one to beat on the newest test samples that neither has been trained or
+    /// stopped on.
+    ///
+    /// # Errors
+    /// Why they cannot be compared.
+    fn compare(
+        &self,
+        last: &Self::Fold,
+        conclusion: &Conclusion,
+        rival: &mut Rival,
+    ) -> Result<Losses, String>;
 }
 
 /// Samples in three parts.
@@ -78,6 +91,12 @@ pub(crate) struct Conclusion {
 }
 
 impl Conclusion {
+    /// A tensor of one of the further files.
+    pub(crate) fn tensor(&self, file: &str, name: &str) -> Option<&Tensor> {
+        let (_, tensors) = self.files.iter().find(|(one, _)| *one == file)?;
+        tensors.get(name)
+    }
+
     /// The few numbers that tables show.
     pub(crate) fn headline(&self) -> Headline {
         self.metrics.headline
