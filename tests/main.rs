@@ -21,6 +21,7 @@ mod formats;
 mod golden;
 mod junit;
 mod layers;
+mod models;
 #[cfg(unix)]
 mod notify;
 mod python;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mambafleet_artifacts::{
     Fault, FileEntry, HistoryEntry, Manifest, Parent, Problem, Snapshot, Writer,
 };
-use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics};
+use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics, Promotion, WarmStart};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::reporters::compared;
 use crate::table::{bytes, number, percent, render, seconds};
 
 /// How many generations of the history a person is shown.
@@ -126,7 +127,7 @@ fn commit(manifest: &Manifest) -> Vec<(&'static str, String)> {
 }
 
 /// What the training noted.
-fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
+fn training(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let Metadata { fingerprint, data, provenance, train, .. } = metadata;
     let spec = metadata.model.spec;
     let origin = if metadata.is_synthetic() {
@@ -139,7 +140,7 @@ fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
         _ => String::new(),
     };
     let stages = provenance.seconds;
-    [
+    let mut rows = vec![
         ("run", format!("{}, attempt {}", provenance.run, provenance.attempt)),
         ("program", provenance.program.clone()),
         ("backend", format!("{} ({})", provenance.backend, provenance.backend_version)),
@@ -163,7 +164,29 @@ fn training(metadata: &Metadata) -> [(&'static str, String); 8] {
                 provenance.threads
             ),
         ),
-    ]
+    ];
+    rows.extend(provenance.warm_start.as_ref().map(|start| ("started from", started(start))));
+    rows.extend(metadata.promotion.as_ref().map(|promotion| ("promoted", promoted(promotion))));
+    rows
+}
+
+/// What training started from.
+fn started(start: &WarmStart) -> String {
+    match (start.generation, &start.why_not) {
+        (Some(generation), _) => format!("generation {generation}"),
+        (None, why) => format!("random weights: {}", why.as_deref().unwrap_or_default()),
+    }
+}
+
+/// How it took the place of the generation before.
+fn promoted(promotion: &Promotion) -> String {
+    let force = if promotion.forced { "by force: " } else { "" };
+    match (&promotion.comparison, &promotion.why_not_compared) {
+        (Some(comparison), _) => {
+            format!("{force}against generation {}, {}", comparison.generation, compared(comparison))
+        }
+        (None, why) => format!("not compared: {}", why.as_deref().unwrap_or_default()),
+    }
 }
 
 fn files(manifest: &Manifest) -> String {

@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use mambafleet_orchestrator::Reporter;
 
 pub(crate) use junit::{junit, junit_error};
-pub(crate) use plain::{count, fleet};
+pub(crate) use plain::{compared, count, fleet};
 pub(crate) use stress::stress_text;
 pub(crate) use summary::{counts, last_complete, summary_table};
 
