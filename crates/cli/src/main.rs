@@ -17,6 +17,7 @@ mod table;
 #[cfg(unix)]
 mod terminal;
 mod variables;
+mod verdict;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mambafleet_artifacts::{
-    FileLock, LockError, Store, StoreError, Wait, atomic_write, create_dir_durable,
+    FileLock, LockError, Store, StoreError, Wait, atomic_write, atomic_write_json,
+    create_dir_durable,
 };
 use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
@@ -22,8 +23,9 @@ use crate::exit::Exit;
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, junit, junit_error, summary_table};
+use crate::reporters::{choose, fleet, junit, junit_error, summary_table, verdict_table};
 use crate::table::render;
+use crate::verdict::{Verdict, verdict};
 
 /// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
 /// begin.
@@ -128,16 +130,37 @@ fn carry_out(
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
     let written = junit_file.is_none_or(|file| write_junit(file, &xml));
-    let table = summary_table(&summary, &record, synthetic);
+    let verdict = judge(store, &summary, &record);
+    let mut table = summary_table(&summary, &record, synthetic);
+    if let Some(verdict) = &verdict {
+        table = format!("{}\n\n{table}", verdict_table(verdict));
+    }
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
-    let shown =
-        output.is_json() || output.line(&table).map_err(|error| output.error(&error)).is_ok();
+    let said = match &verdict {
+        _ if !output.is_json() => output.line(&table),
+        Some(verdict) => output.last_line("evaluation", verdict),
+        None => Ok(()),
+    };
+    let shown = said.map_err(|error| output.error(&error)).is_ok();
     Ok(match exit(&summary) {
         // Whoever reads the file must not take an old one for new.
         Exit::Success if !written || !shown => Exit::Internal,
         exit => exit,
     })
 }
+
+/// Judges the forecasts of all symbols that are current, and writes that to the run's record.
+fn judge(store: &Store, summary: &RunSummary, record: &Path) -> Option<Verdict> {
+    let outcomes = summary.symbols.iter().map(|symbol| (&symbol.symbol, &symbol.outcome));
+    let verdict = verdict(store, outcomes)?;
+    if let Err(error) = atomic_write_json(&record.join(EVALUATION_FILE), &verdict) {
+        tracing::warn!(error = cause_chain(&error), "the evaluation is not in the run's record");
+    }
+    Some(verdict)
+}
+
+/// What the forecasts of all symbols are worth together, in the run's record.
+const EVALUATION_FILE: &str = "evaluation.json";
 
 /// The JUnit file in the run's record.
 const JUNIT_FILE: &str = "junit.xml";
