@@ -171,7 +171,7 @@ pub(crate) fn make(
             attempt: 1,
             store: store.clone(),
             data,
-            task: config.task.clone().into(),
+            task: config.task.spec(),
             model: config.model.spec(),
             program: if by_program { program(config)? } else { None },
             train: TrainSpec { seed: symbol_seed(config.train.seed, &symbol), ..train },

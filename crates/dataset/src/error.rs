@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use mambafleet_protocol::{InvalidSpec, Symbol};
 
 use crate::scaler::InvalidScaler;
+use crate::series::SeriesError;
 use crate::{CSV_COLUMNS, Origin, ROWS_PER_DROPPED, SuspectedSplit, UnknownFeature};
 
 /// Why data could not be read or prepared. `Display` is one line that names the file or symbol
@@ -214,6 +215,9 @@ pub enum DataError {
     /// A task that makes no sense.
     #[error(transparent)]
     InvalidTask(#[from] InvalidSpec),
+    /// A series.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
     /// A stored scaler that does not fit the task.
     #[error(transparent)]
     InvalidScaler(#[from] InvalidScaler),
@@ -315,6 +319,7 @@ impl DataError {
                  of task.horizons, or the part of task.split that takes most"
                 .to_owned(),
             Self::UnknownFeature(unknown) => unknown.hint(),
+            Self::Series(error) => error.hint(),
             Self::InvalidScaler(_) => "train the symbol again with this configuration".to_owned(),
             Self::Io { .. } | Self::InvalidTask(_) => return None,
         })

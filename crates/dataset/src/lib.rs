@@ -30,6 +30,7 @@ mod nearest;
 pub mod quality;
 mod read;
 mod scaler;
+pub mod series;
 mod source;
 mod split;
 mod summary;

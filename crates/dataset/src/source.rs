@@ -42,6 +42,22 @@ pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
     }
 }
 
+/// The file that holds a symbol's rows, and its content.
+///
+/// # Errors
+/// Every [`DataError`] about directories and files.
+pub(crate) fn content_of(symbol: &Symbol, source: &Path) -> Result<(PathBuf, Vec<u8>), DataError> {
+    let path = data_path(source, symbol);
+    if !source.is_file() && differs_in_case(source, &path) {
+        return Err(explain_missing(source, symbol, path));
+    }
+    match fs::read(&path) {
+        Ok(content) => Ok((path, content)),
+        Err(error) if is_missing(&error) => Err(explain_missing(source, symbol, path)),
+        Err(source) => Err(DataError::Io { path, source }),
+    }
+}
+
 /// The file that holds the bars of `symbol`, or would hold them if it existed: `source` itself if it is
 /// a file; otherwise [`csv_path`], or else the first in the directory that has the same name but for
 /// its ending: `.csv`, `.txt` or `.tsv` in any capitals, also with `.gz` or `.zst` behind.

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use mambafleet_protocol::{ReturnsSpec, Symbol};
 use serde::{Deserialize, Serialize};
 
+use crate::series::{SeriesData, SeriesFile, SeriesPart};
 use crate::split::Split;
 use crate::volatility::WARM_UP;
 use crate::{Bars, Origin, Reading};
@@ -77,6 +78,40 @@ impl DatasetSummary {
             validation: part(&split.validation),
             test: part(&split.test),
             purged: split.purged(),
+        }
+    }
+
+    /// Summarises a series. Its dates are those that its rows begin with, and 1970-01-01 where they begin
+    /// with something else.
+    #[must_use]
+    pub fn of_series(symbol: &Symbol, file: &SeriesFile, data: &SeriesData) -> Self {
+        const DATE: usize = "2026-01-01".len();
+        let date = |row: usize| {
+            let label = file.labels.get(row).and_then(|label| label.get(..DATE));
+            label.and_then(|text| text.parse().ok()).unwrap_or(Date::constant(1970, 1, 1))
+        };
+        let part = |part: SeriesPart| {
+            let anchors = data.anchors(part);
+            PartSummary {
+                samples: anchors.len(),
+                first: date(anchors.start.saturating_sub(1)),
+                last: date(anchors.end.saturating_sub(2)),
+            }
+        };
+        Self {
+            symbol: symbol.clone(),
+            origin: Origin::Csv { path: file.path.clone() },
+            reading: None,
+            fingerprint: file.fingerprint(),
+            bars: file.rows(),
+            first: date(0),
+            last: date(file.rows().saturating_sub(1)),
+            warm_up: 0,
+            features: file.columns.clone(),
+            train: part(SeriesPart::Train),
+            validation: part(SeriesPart::Validation),
+            test: part(SeriesPart::Test),
+            purged: 0,
         }
     }
 }

@@ -18,6 +18,7 @@ mod outcome;
 mod policy;
 mod promote;
 mod run_id;
+mod series;
 mod spec;
 mod symbol;
 mod task;
@@ -35,6 +36,9 @@ pub use policy::{
 };
 pub use promote::{Comparison, PromoteSpec, PromoteWhen};
 pub use run_id::{InvalidRunId, RunId};
+pub use series::{
+    ChannelsSpec, LossSpec, NormalizationSpec, SeriesKind, SeriesSpec, SeriesSplitSpec,
+};
 pub use spec::{
     DataSource, InitSpec, InvalidSpec, JobSpec, ModelSpec, ProgramSpec, ScheduleSpec, TrainSpec,
     TrialSpec, mix64, symbol_seed,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidSpec;
 use crate::spec::ensure;
+use crate::{InvalidSpec, SeriesSpec};
 
 /// The forecasting task. Its JSON is that of the kind it is of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ use crate::spec::ensure;
 pub enum TaskSpec {
     /// Returns of a price.
     Returns(ReturnsSpec),
+    /// Columns of any table of numbers.
+    Series(SeriesSpec),
 }
 
 impl TaskSpec {
@@ -21,7 +23,14 @@ impl TaskSpec {
     pub fn validate(&self) -> Result<(), InvalidSpec> {
         match self {
             Self::Returns(task) => task.validate(),
+            Self::Series(task) => task.validate(),
         }
+    }
+}
+
+impl From<SeriesSpec> for TaskSpec {
+    fn from(task: SeriesSpec) -> Self {
+        Self::Series(task)
     }
 }
 
@@ -142,6 +151,15 @@ impl ReturnsSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_in_json_is_of_the_kind_it_was() {
+        let tasks = [TaskSpec::from(ReturnsSpec::usual()), SeriesSpec::usual().into()];
+        for task in tasks {
+            let json = serde_json::to_string(&task).unwrap();
+            assert_eq!(serde_json::from_str::<TaskSpec>(&json).unwrap(), task, "{json}");
+        }
+    }
 
     #[test]
     fn each_bad_task_value_is_named() {

@@ -15,6 +15,7 @@ use crate::metadata::METADATA_SCHEMA;
 use crate::models::{Models, Trained};
 use crate::promotion::{Verdict, decide};
 use crate::returns::Returns;
+use crate::series::Series;
 use crate::start::Start;
 use crate::study::{Fold, Study};
 use crate::{
@@ -84,6 +85,7 @@ fn train_and_commit(
     let attempt = Attempt { job, backend, registry, program, emitter, started_at };
     match &job.task {
         TaskSpec::Returns(task) => attempt.carry_out(&Returns::load(job, task)?, clock),
+        TaskSpec::Series(task) => attempt.carry_out(&Series::load(job, task)?, clock),
     }
 }
 
@@ -130,6 +132,7 @@ impl Attempt<'_> {
             promotion: None,
             source: job.data.clone(),
             data: trained.conclusion.data.clone(),
+            series: trained.conclusion.series.clone(),
             provenance: self.provenance(identity, &trained, clock),
         };
         let result = loop {

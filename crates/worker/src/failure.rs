@@ -30,6 +30,9 @@ pub enum AttemptError {
     /// The fingerprint could not be computed.
     #[error("cannot compute the fingerprint: {0}")]
     Fingerprint(#[from] serde_json::Error),
+    /// No model was judged.
+    #[error("no model was judged")]
+    NoVerdict,
     /// The orchestrator is gone; nobody waits for the result.
     #[error("the orchestrator is gone")]
     Deserted,
@@ -78,7 +81,7 @@ impl AttemptError {
             Self::UnknownBackend(_) | Self::Spec(_) => FailureKind::Backend,
             Self::Store(error) if error.is_lock_timeout() => FailureKind::LockBusy,
             Self::Store(_) => FailureKind::Store,
-            Self::Fingerprint(_) | Self::Deserted => FailureKind::Internal,
+            Self::Fingerprint(_) | Self::NoVerdict | Self::Deserted => FailureKind::Internal,
         }
     }
 

@@ -1,8 +1,8 @@
 //! From the newest generation and the newest bars to a forecast.
 
 use jiff::civil::Date;
-use mambafleet_artifacts::{Fault, Store, StoreError};
-use mambafleet_backend::{BackendError, Registry, UnknownBackend};
+use mambafleet_artifacts::{Fault, Snapshot, Store, StoreError};
+use mambafleet_backend::{BackendError, Model, Registry, UnknownBackend};
 use mambafleet_dataset::{self as dataset, DataError};
 use mambafleet_protocol::{DataSource, ProgramSpec, Symbol, TaskSpec};
 use serde::Serialize;
@@ -78,6 +78,14 @@ pub enum ForecastError {
         /// The program, as it was called.
         command: Vec<String>,
     },
+    /// The generation is of another kind of task.
+    #[error("generation {generation} of {symbol} forecasts something else")]
+    OtherTask {
+        /// The symbol.
+        symbol: Symbol,
+        /// The generation.
+        generation: u64,
+    },
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -101,21 +109,13 @@ pub fn forecast(
     let snapshot = store.symbol(symbol).latest()?.ok_or_else(untrained)?;
     let metadata: Metadata = snapshot.json(METADATA_FILE)?;
     let source = source.unwrap_or(&metadata.source);
-    let bars = dataset::load(symbol, source)?;
-    let TaskSpec::Returns(task) = metadata.task;
-    let data = dataset::with_scaler(&bars, &task, &metadata.scaler)?;
-    let tensors = weights::of(&snapshot)?;
-    let provenance = metadata.provenance;
-    if let (None, Some(command)) = (program, provenance.command) {
+    let TaskSpec::Returns(task) = metadata.task.clone() else {
         let (symbol, generation) = (symbol.clone(), snapshot.generation());
-        return Err(ForecastError::NoProgram { symbol, generation, command });
-    }
-    let backend = registry.open(&provenance.backend, program)?;
-    if backend.identity()? != provenance.backend_version {
-        let generation = snapshot.generation();
-        tracing::warn!(%symbol, generation, "trained by another version of its backend or program");
-    }
-    let mut model = backend.load(&metadata.model, &tensors, 1)?;
+        return Err(ForecastError::OtherTask { symbol, generation });
+    };
+    let bars = dataset::load(symbol, source)?;
+    let data = dataset::with_scaler(&bars, &task, &metadata.scaler)?;
+    let mut model = model(&snapshot, &metadata, registry, program)?;
     let anchor = data.last_anchor();
     let scaled = model.predict(data.window(anchor))?;
     let (close, volatility) = (data.close(anchor), data.sigma(anchor));
@@ -138,4 +138,25 @@ pub fn forecast(
         horizons: horizons.collect(),
         levels: task.quantiles,
     })
+}
+
+/// The model of a generation.
+pub(crate) fn model(
+    snapshot: &Snapshot,
+    metadata: &Metadata,
+    registry: &Registry,
+    program: Option<&ProgramSpec>,
+) -> Result<Box<dyn Model>, ForecastError> {
+    let tensors = weights::of(snapshot)?;
+    let (symbol, generation) = (&metadata.symbol, snapshot.generation());
+    let provenance = &metadata.provenance;
+    if let (None, Some(command)) = (program, &provenance.command) {
+        let (symbol, command) = (symbol.clone(), command.clone());
+        return Err(ForecastError::NoProgram { symbol, generation, command });
+    }
+    let backend = registry.open(&provenance.backend, program)?;
+    if backend.identity()? != provenance.backend_version {
+        tracing::warn!(%symbol, generation, "trained by another version of its backend or program");
+    }
+    Ok(backend.load(&metadata.model, &tensors, 1)?)
 }

@@ -20,6 +20,7 @@ mod models;
 mod out_of_sample;
 mod promotion;
 mod returns;
+mod series;
 mod serve;
 mod shrinking;
 mod start;
@@ -40,5 +41,9 @@ pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSecon
 pub use models::Trial;
 pub use out_of_sample::FORECASTS_FILE;
 pub use promotion::Promotion;
+pub use series::{
+    ColumnScores, LINEAR_FILE, LinearBaseline, Score, SeriesForecast, SeriesMetrics, SeriesRecord,
+    SeriesScores, TargetForecast, forecast_series,
+};
 pub use serve::{ServeError, serve};
 pub use stderr::log_writer;

@@ -9,7 +9,7 @@ use mambafleet_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Promotion;
+use crate::{Promotion, SeriesRecord};
 
 /// File of a generation that holds its [`Metadata`].
 pub const METADATA_FILE: &str = "metadata.json";
@@ -53,6 +53,9 @@ pub struct Metadata {
     pub source: DataSource,
     /// What the bars were.
     pub data: DatasetSummary,
+    /// What else is needed to forecast a series, and what it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesRecord>,
     /// Who trained, when, for how long.
     pub provenance: Provenance,
 }

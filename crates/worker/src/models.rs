@@ -94,7 +94,7 @@ impl<'a, S: Study> Models<'a, S> {
         };
         judged.push(self.study.judge(last, &mut fitted)?);
         let mut conclusion = self.study.conclude(last, &fitted, judged)?;
-        conclusion.metrics.search = trials;
+        conclusion.metrics.set_search(trials);
         self.clock.end(|times| &mut times.evaluate);
         let epoch_seconds = fitted.epochs.iter().map(|epoch| epoch.seconds).collect();
         let warm_start = start.map(|(_, record)| record);

@@ -15,7 +15,7 @@ use crate::failure::Implausible;
 use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
 use crate::promotion::{LEAST_SAMPLES, Losses, Rival};
 use crate::shrinking;
-use crate::study::{Conclusion, Fold, Study};
+use crate::study::{Conclusion, Fold, Report, Study};
 use crate::{AttemptError, Metadata};
 
 /// The bars of a symbol, and what is to be forecast of them.
@@ -99,7 +99,8 @@ impl Study for Returns<'_> {
             return Err(Implausible { alarms, suspects: suspects(self.task, &last.data) }.into());
         }
         Ok(Conclusion {
-            metrics,
+            metrics: Report::Returns(metrics),
+            series: None,
             shrinkage,
             scaler: last.data.scaler().clone(),
             data: last.data.summary().clone(),
@@ -113,7 +114,9 @@ impl Study for Returns<'_> {
         conclusion: &Conclusion,
         rival: &mut Rival,
     ) -> Result<Losses, String> {
-        let TaskSpec::Returns(theirs) = &rival.metadata.task;
+        let TaskSpec::Returns(theirs) = &rival.metadata.task else {
+            return Err("it forecasts something else".to_owned());
+        };
         if (&theirs.horizons, &theirs.quantiles) != (&self.task.horizons, &self.task.quantiles) {
             return Err("its horizons or quantiles are others".to_owned());
         }
@@ -230,7 +233,7 @@ struct Part {
 }
 
 /// Every `stride`-th of these, the last among them, in their order.
-fn thinned(anchors: &[usize], stride: usize) -> Vec<usize> {
+pub(crate) fn thinned(anchors: &[usize], stride: usize) -> Vec<usize> {
     let mut kept: Vec<usize> = anchors.iter().rev().step_by(stride.max(1)).copied().collect();
     kept.reverse();
     kept

@@ -5,8 +5,10 @@ use mambafleet_dataset::{DatasetSummary, Scaler};
 use mambafleet_evaluation::Shrinkage;
 use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
 
+use serde::Serialize;
+
 use crate::promotion::{Losses, Rival};
-use crate::{AttemptError, Metadata, Metrics};
+use crate::{AttemptError, Metadata, Metrics, SeriesMetrics, SeriesRecord, Trial};
 
 /// The data of a symbol as a task sees them: read, and cut into folds on demand.
 pub(crate) trait Study {
@@ -79,7 +81,7 @@ pub(crate) trait Fold {
 /// What is known of a model when it has been judged; with its weights, a generation.
 pub(crate) struct Conclusion {
     /// The content of `metrics.json`.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Report,
     /// How much of the model is believed, by horizon; nothing where that is no question.
     pub(crate) shrinkage: Vec<Shrinkage>,
     /// What inputs are scaled with.
@@ -88,6 +90,28 @@ pub(crate) struct Conclusion {
     pub(crate) data: DatasetSummary,
     /// Further files of tensors, by name.
     pub(crate) files: Vec<(&'static str, NamedTensors)>,
+    /// What else is needed to forecast a series.
+    pub(crate) series: Option<SeriesRecord>,
+}
+
+/// What a model is worth, in the way of its kind of task.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Report {
+    /// On returns.
+    Returns(Metrics),
+    /// On a series.
+    Series(SeriesMetrics),
+}
+
+impl Report {
+    /// Records what a search has tried.
+    pub(crate) fn set_search(&mut self, trials: Vec<Trial>) {
+        match self {
+            Self::Returns(metrics) => metrics.search = trials,
+            Self::Series(metrics) => metrics.search = trials,
+        }
+    }
 }
 
 impl Conclusion {
@@ -99,6 +123,9 @@ impl Conclusion {
 
     /// The few numbers that tables show.
     pub(crate) fn headline(&self) -> Headline {
-        self.metrics.headline
+        match &self.metrics {
+            Report::Returns(metrics) => metrics.headline,
+            Report::Series(metrics) => metrics.headline,
+        }
     }
 }

@@ -82,7 +82,7 @@ fn list(path: &Path) -> Result<Files, CliError> {
 }
 
 fn settings(config: &Config) -> Settings {
-    let (policy, task) = (config.data.policy(), config.task.clone());
+    let (policy, task) = (config.data.policy(), config.task.returns());
     Settings { policy, task, evaluate: config.evaluate }
 }
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use mambafleet_artifacts::{Fault, Manifest, StoreError, SymbolStore};
 use mambafleet_protocol::{Headline, Symbol};
-use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata, Metrics};
+use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::failure::Failures;
 use super::open_store;
@@ -39,6 +39,12 @@ struct Row {
 struct Listing {
     symbols: Vec<Row>,
     failures: Failures,
+}
+
+/// What metrics of every kind of task have.
+#[derive(Deserialize)]
+struct AnyMetrics {
+    headline: Headline,
 }
 
 /// Lists the symbols of the store. Ends as damaged when the newest generation of one of them is.
@@ -75,7 +81,7 @@ fn read(store: &SymbolStore) -> Result<Option<Row>, StoreError> {
         generations: history.len(),
         bytes_on_disk: manifests.map(Manifest::total_length).sum(),
         synthetic: metadata.is_some_and(|m| m.is_synthetic()),
-        headline: snapshot.json::<Metrics>(METRICS_FILE).ok().map(|metrics| metrics.headline),
+        headline: snapshot.json::<AnyMetrics>(METRICS_FILE).ok().map(|metrics| metrics.headline),
     }))
 }
 

@@ -18,6 +18,7 @@ mod own_lock;
 mod predict;
 mod reference;
 mod rollback;
+mod series;
 mod show;
 mod stress;
 mod synth;

@@ -2,12 +2,12 @@
 
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::DataSource;
-use mambafleet_worker::{Forecast, forecast};
+use mambafleet_worker::{Forecast, ForecastError, SeriesForecast, forecast, forecast_series};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::failure::Failures;
-use super::registry;
+use super::{registry, series};
 use crate::args::{Common, PredictArgs, Selection};
 use crate::config::{Overrides, Settled};
 use crate::error::CliError;
@@ -16,10 +16,19 @@ use crate::output::{Output, SYNTHETIC_NOTE};
 use crate::plan::{configuration, path_override, program, select, settle};
 use crate::table::render;
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Predictions {
     forecasts: Vec<Forecast>,
+    /// Forecasts of series.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    series: Vec<SeriesForecast>,
     failures: Failures,
+}
+
+/// A forecast of one kind or the other.
+enum Made {
+    Returns(Forecast),
+    Series(SeriesForecast),
 }
 
 /// Forecasts every selected symbol; what fails is named and costs the others nothing. Ends as
@@ -48,29 +57,45 @@ pub(crate) fn run(common: &Common, args: &PredictArgs, output: Output) -> Result
     let results: Vec<_> = symbols
         .par_iter()
         .zip(&sources)
-        .map(|(symbol, (source, program))| {
-            forecast(&store, symbol, source.as_ref(), &registry, program.as_ref())
+        .map(|(symbol, (source, program))| -> Result<Made, ForecastError> {
+            let (source, program) = (source.as_ref(), program.as_ref());
+            match forecast_series(&store, symbol, source, &registry, program)? {
+                Some(forecast) => Ok(Made::Series(forecast)),
+                None => forecast(&store, symbol, source, &registry, program).map(Made::Returns),
+            }
         })
         .collect();
-    let mut predictions = Predictions { forecasts: Vec::new(), failures: Failures::default() };
+    let mut predictions = Predictions::default();
     for (symbol, result) in symbols.into_iter().zip(results) {
         match result {
-            Ok(forecast) => predictions.forecasts.push(forecast),
+            Ok(Made::Returns(forecast)) => predictions.forecasts.push(forecast),
+            Ok(Made::Series(forecast)) => predictions.series.push(forecast),
             Err(error) => predictions.failures.add(symbol, error, output),
         }
     }
     let synthetic = predictions.forecasts.iter().any(|forecast| forecast.synthetic);
-    output.result("predictions", &predictions, || table(&predictions.forecasts))?;
+    output.result("predictions", &predictions, || text(&predictions))?;
     if synthetic {
         output.say(SYNTHETIC_NOTE);
     }
-    let stale = predictions.forecasts.iter().filter(|forecast| !forecast.skipped.is_empty());
-    for Forecast { symbol, generation, skipped, .. } in stale.clone() {
+    let of_returns = predictions.forecasts.iter().map(|f| (&f.symbol, f.generation, &f.skipped));
+    let of_series = predictions.series.iter().map(|f| (&f.symbol, f.generation, &f.skipped));
+    let mut damaged = false;
+    for (symbol, generation, skipped) in of_returns.chain(of_series) {
         for fault in skipped {
             output.say(&format!("{symbol}: forecast by generation {generation}, because {fault}"));
+            damaged = true;
         }
     }
-    if stale.count() > 0 { Ok(Exit::Damaged) } else { Ok(predictions.failures.exit()) }
+    if damaged { Ok(Exit::Damaged) } else { Ok(predictions.failures.exit()) }
+}
+
+/// A table of all returns, and one for each series.
+fn text(predictions: &Predictions) -> String {
+    let Predictions { forecasts, series, .. } = predictions;
+    let returns = (!forecasts.is_empty() || series.is_empty()).then(|| table(forecasts));
+    let tables = returns.into_iter().chain(series.iter().map(series::table));
+    tables.collect::<Vec<_>>().join("\n\n")
 }
 
 /// `p05`, `p50`, `p97.5`.

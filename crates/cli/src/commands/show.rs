@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::open_store;
+use super::series;
 use super::target::Target;
 use crate::args::Common;
 use crate::error::CliError;
@@ -99,6 +100,8 @@ fn text(shown: &Shown<'_>, snapshot: &Snapshot) -> String {
     }
     if let Ok(read) = snapshot.json(METRICS_FILE) {
         let _ = writeln!(text, "\nmetrics\n{}", metrics(&read));
+    } else if let Ok(read) = snapshot.json(METRICS_FILE) {
+        let _ = writeln!(text, "\nmetrics\n{}", series::metrics(&read));
     }
     let _ = write!(text, "\nfiles (BLAKE3)\n{}\n\n{}", files(manifest), history(&shown.history));
     text
@@ -146,7 +149,7 @@ fn training(metadata: &Metadata) -> Vec<(&'static str, String)> {
         ("backend", format!("{} ({})", provenance.backend, provenance.backend_version)),
         ("seed", train.seed.to_string()),
         ("fingerprint", fingerprint.clone()),
-        ("data", format!("{origin}: {} bars, {} to {}{mended}", data.bars, data.first, data.last)),
+        ("data", format!("{origin}: {}{mended}", reach(metadata))),
         (
             "model",
             format!(
@@ -186,6 +189,15 @@ fn promoted(promotion: &Promotion) -> String {
             format!("{force}against generation {}, {}", comparison.generation, compared(comparison))
         }
         (None, why) => format!("not compared: {}", why.as_deref().unwrap_or_default()),
+    }
+}
+
+/// How much data there was.
+fn reach(metadata: &Metadata) -> String {
+    let data = &metadata.data;
+    match &metadata.series {
+        Some(series) => format!("{} rows, {} to {}", data.bars, series.first, series.last),
+        None => format!("{} bars, {} to {}", data.bars, data.first, data.last),
     }
 }
 

@@ -13,6 +13,7 @@ mod origin;
 mod profile;
 mod schema;
 mod stack;
+mod task;
 mod value;
 
 use std::collections::BTreeSet;

@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 
 use mambafleet_artifacts::Wait;
 use mambafleet_backend_command::CommandBackend;
-use mambafleet_dataset::{MAX_SYNTHETIC_BARS, validate_features};
+use mambafleet_dataset::MAX_SYNTHETIC_BARS;
 use mambafleet_orchestrator::{HttpUrl, InvalidHttpUrl};
 use mambafleet_protocol::{
     AdjustSpec, BlankSpec, DataSource, DuplicateSpec, EvaluateSpec, FailureKind, InconsistentSpec,
     InitSpec, InvalidSpec, ModelSpec, PolicySpec, ProgramSpec, PromoteSpec, PromoteWhen,
-    ReturnsSpec, ScheduleSpec, SuspectedSplitSpec, TrainSpec, UnsortedSpec,
+    ScheduleSpec, SuspectedSplitSpec, TrainSpec, UnsortedSpec,
 };
 use serde::Deserialize;
 
+use super::task::Task;
 use super::value::{
     AutoOr, AutoOrDuration, Deadline, HumanDuration, NoneOrDuration, NoneOrSize, WordOrCount,
 };
@@ -29,7 +30,7 @@ pub(crate) struct Config {
     pub(crate) notify: Notify,
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     pub(crate) lock: Lock,
-    pub(crate) task: ReturnsSpec,
+    pub(crate) task: Task,
     pub(crate) model: Model,
     pub(crate) train: Train,
     pub(crate) evaluate: EvaluateSpec,
@@ -355,10 +356,6 @@ impl Config {
         }
         self.notify.validate()?;
         self.task.validate()?;
-        if let Err(error) = validate_features(&self.task.features) {
-            let known = error.known.join(", ");
-            return wrong("task.features", &format!("{error}; there is {known}"));
-        }
         self.model.spec().validate()?;
         self.train.validate()?;
         self.train.spec().validate()?;
@@ -369,7 +366,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use mambafleet_protocol::{JobSpec, PolicySpec, TaskSpec};
+    use mambafleet_protocol::{JobSpec, PolicySpec};
 
     use crate::config::defaults;
 
@@ -385,7 +382,7 @@ mod tests {
         let usual = JobSpec::usual("run".parse().unwrap(), "AAPL".parse().unwrap(), "s".into());
         assert_eq!(config.data.source(), usual.data);
         assert_eq!(config.data.policy(), PolicySpec::USUAL);
-        assert_eq!(TaskSpec::from(config.task.clone()), usual.task);
+        assert_eq!(config.task.spec(), usual.task);
         assert_eq!(config.model.spec(), usual.model);
         assert_eq!(config.train.spec(), usual.train);
         assert_eq!(config.evaluate, usual.evaluate);

@@ -8,6 +8,7 @@ mod layout;
 mod problems;
 mod records;
 mod row;
+mod table_of_numbers;
 mod text;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub use layout::Layout;
 pub(crate) use problems::Problems;
 pub use problems::REPORTED_PROBLEMS;
 pub(crate) use row::{BLANK, MAX_VOLUME, PRICES, Row};
+pub(crate) use table_of_numbers::{SeriesRecords, unpacked};
+pub(crate) use text::quoted;
 
 /// Reads the bars of `symbol` from the file at `path`, and treats its blemishes as `policy` says;
 /// see [`parse_file`] for what is accepted.

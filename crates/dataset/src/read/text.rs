@@ -58,7 +58,7 @@ impl<'a> LineCounter<'a> {
 }
 
 /// `text` in quotes, shortened and with control characters spelled out, to be shown in a message.
-pub(super) fn quoted(text: &[u8]) -> String {
+pub(crate) fn quoted(text: &[u8]) -> String {
     const SHOWN: usize = 40;
     let text = String::from_utf8_lossy(text);
     let mut shown: String = text.chars().take(SHOWN).collect();
