@@ -76,6 +76,7 @@ fn a_command_is_told_everything_on_its_input_and_the_most_in_its_environment() {
         ("TRAINED", "1"),
         ("FAILED", "1"),
         ("UP_TO_DATE", "0"),
+        ("KEPT", "0"),
         ("LAST_SUCCESS", ""),
     ] {
         let line = format!("MAMBAFLEET_ENDED_{name}={value}\n");

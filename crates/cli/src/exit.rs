@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// How the program ends; part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All symbols are trained or up to date; the command did what it was asked.
+    /// All symbols are trained, up to date or kept; the command did what it was asked.
     Success,
     /// The operating system refused something, or an internal error.
     Internal,
@@ -81,7 +81,7 @@ impl From<Exit> for ExitCode {
 /// Every code that the program itself ends with, and what it means: what help, man pages and the
 /// reference page say.
 pub(crate) const MEANINGS: [(Exit, &str); 11] = [
-    (Exit::Success, "all symbols trained or up to date; the command did what it was asked"),
+    (Exit::Success, "all symbols trained, up to date or kept; the command did what it was asked"),
     (Exit::Internal, "the system refused something, or an internal error"),
     (Exit::Usage, "wrong usage or configuration"),
     (Exit::SomeFailed, "some symbols failed, the others are committed"),

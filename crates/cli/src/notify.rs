@@ -85,6 +85,7 @@ impl Herald {
         let labels = [
             ("MAMBAFLEET_ENDED_TRAINED", "trained"),
             ("MAMBAFLEET_ENDED_UP_TO_DATE", "up to date"),
+            ("MAMBAFLEET_ENDED_KEPT", "kept"),
             ("MAMBAFLEET_ENDED_FAILED", "failed"),
             ("MAMBAFLEET_ENDED_SKIPPED", "skipped"),
             ("MAMBAFLEET_ENDED_INTERRUPTED", "interrupted"),

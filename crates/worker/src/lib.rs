@@ -9,6 +9,7 @@
 //! process.
 
 mod attempt;
+mod backtest;
 mod baselines;
 mod emitter;
 mod evaluation;
@@ -30,6 +31,7 @@ mod training;
 mod weights;
 
 pub use attempt::run_attempt;
+pub use backtest::{Backtest, BacktestError, BacktestRow, backtest};
 pub use emitter::Emitter;
 pub use evaluation::{
     ComparedMetrics, ForecastMetrics, Forecaster, HorizonMetrics, LossKind, Metrics, TestMetrics,
