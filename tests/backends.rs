@@ -18,7 +18,7 @@ fn the_native_backend_agrees_with_the_reference() {
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(lines[0].split_whitespace().next(), Some("FILE"));
     assert!(lines[1].starts_with("one-layer.safetensors") && lines[1].ends_with("ok"));
-    assert_eq!(lines[lines.len() - 1], "native (native-4) on 2 files: 64 values within tolerance");
+    assert_eq!(lines[lines.len() - 1], "native (native-5) on 2 files: 64 values within tolerance");
     let json = sandbox.run(&format!("backends check {one} --format json")).expect(0).json();
     assert_eq!((&json["type"], &json["passed"]), (&"backend_check".into(), &true.into()));
     let checks = json["files"][0]["checks"].as_array().unwrap();

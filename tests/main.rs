@@ -15,6 +15,7 @@ mod configuration;
 mod contention;
 mod data;
 mod documents;
+mod evaluation;
 mod faults;
 mod formats;
 

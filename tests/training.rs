@@ -43,9 +43,12 @@ fn the_record_of_a_run_is_complete() {
         // A process that holds a model is larger than one that does nothing.
         assert!(summary["time"]["worker_memory"].as_u64().unwrap() > 4 << 20, "{summary}");
     }
-    // What was shown is what was written, line by line.
-    assert_eq!(ended.lines(), sandbox.events());
-    assert!(ended.lines().iter().all(|event| event["schema"] == 1 && event["at"].is_string()));
+    // What was shown is what was written, line by line; and what the forecasts are worth.
+    let (events, others): (Vec<_>, Vec<_>) =
+        ended.lines().into_iter().partition(|line| line["at"].is_string());
+    assert_eq!(events, sandbox.events());
+    assert_eq!((others.len(), &others[0]["type"]), (1, &"evaluation".into()));
+    assert!(ended.lines().iter().all(|event| event["schema"] == 1));
     assert!(read("logs/AAPL.1.log").contains("committed"));
     assert!(read("logs/%5EGSPC.1.log").contains("symbol=^GSPC"));
 }

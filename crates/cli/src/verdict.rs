@@ -22,9 +22,16 @@ pub(crate) struct Verdict {
     /// Version of this layout.
     pub(crate) schema: u32,
     /// The symbols whose out-of-sample forecasts were judged, and their generations.
-    pub(crate) symbols: Vec<(Symbol, u64)>,
+    pub(crate) symbols: Vec<Subject>,
     /// Every horizon that a symbol has, ascending.
     pub(crate) horizons: Vec<HorizonVerdict>,
+}
+
+/// A symbol and its generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Subject {
+    pub(crate) symbol: Symbol,
+    pub(crate) generation: u64,
 }
 
 /// One horizon over all symbols that have it.
@@ -80,8 +87,7 @@ pub(crate) struct ComparedVerdict {
 
 /// What is read of one symbol.
 struct Judged {
-    symbol: Symbol,
-    generation: u64,
+    subject: Subject,
     horizons: Vec<HorizonMetrics>,
     shrinkage: Vec<Shrinkage>,
     /// The models' medians beside what happened, by horizon, in log return.
@@ -95,7 +101,9 @@ pub(crate) fn verdict<'a>(
     outcomes: impl Iterator<Item = (&'a Symbol, &'a Outcome)>,
 ) -> Option<Verdict> {
     let good = outcomes.filter(|(_, outcome)| outcome.is_good());
-    let symbols: Vec<&Symbol> = good.map(|(symbol, _)| symbol).collect();
+    let mut symbols: Vec<&Symbol> = good.map(|(symbol, _)| symbol).collect();
+    // The order of the run is that of yesterday's times: the same forecasts make the same bytes.
+    symbols.sort_unstable();
     let judged: Vec<Judged> =
         symbols.par_iter().filter_map(|symbol| judged(store, symbol)).collect();
     let mut horizons: Vec<usize> =
@@ -105,7 +113,7 @@ pub(crate) fn verdict<'a>(
     let of_horizon = |horizon: &usize| of_horizon(*horizon, &judged);
     (!judged.is_empty()).then(|| Verdict {
         schema: SCHEMA,
-        symbols: judged.iter().map(|one| (one.symbol.clone(), one.generation)).collect(),
+        symbols: judged.iter().map(|one| one.subject.clone()).collect(),
         horizons: horizons.par_iter().map(of_horizon).collect(),
     })
 }
@@ -122,8 +130,8 @@ fn judged(store: &Store, symbol: &Symbol) -> Option<Judged> {
             return Ok(None);
         }
         let medians = medians(&snapshot, &metadata)?;
-        let (symbol, generation) = (symbol.clone(), snapshot.generation());
-        Ok(Some(Judged { symbol, generation, horizons, shrinkage: metadata.shrinkage, medians }))
+        let subject = Subject { symbol: symbol.clone(), generation: snapshot.generation() };
+        Ok(Some(Judged { subject, horizons, shrinkage: metadata.shrinkage, medians }))
     };
     read().unwrap_or_else(|error| {
         tracing::warn!(%symbol, %error, "its forecasts are not part of the evaluation");

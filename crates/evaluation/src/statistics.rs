@@ -39,6 +39,11 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
 /// The correlation of Pearson; none where a side is constant or there are fewer than two pairs.
 #[must_use]
 pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
+    // Of what is constant, rounding may make a spread.
+    let constant = |values: &[f64]| values.windows(2).all(|pair| pair[0] == pair[1]);
+    if constant(a) || constant(b) {
+        return None;
+    }
     let (mean_a, mean_b) = (mean(a), mean(b));
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (a, b) in a.iter().zip(b) {
@@ -54,9 +59,7 @@ pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
 /// The rank correlation of Spearman (1904): that of Pearson between the [`ranks`].
 #[must_use]
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
-    // Whatever is constant has no ranks, although rounding may give it a spread.
-    let constant = |values: &[f64]| values.windows(2).all(|pair| pair[0] == pair[1]);
-    if constant(a) || constant(b) { None } else { pearson(&ranks(a), &ranks(b)) }
+    pearson(&ranks(a), &ranks(b))
 }
 
 /// The variance of the mean of `values` when values up to `lags` apart are correlated, as errors of
@@ -122,6 +125,7 @@ mod tests {
         assert!((pearson(&a, &b).unwrap() - 0.6916459176039924).abs() < 1e-14);
         assert!((spearman(&a, &b).unwrap() - 0.6666937223947136).abs() < 1e-14);
         assert_eq!(spearman(&a, &[0.1; 7]), None);
+        assert_eq!(pearson(&a, &[0.1; 7]), None);
         assert_eq!(pearson(&[1.0], &[1.0]), None);
     }
 

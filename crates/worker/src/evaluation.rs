@@ -365,3 +365,84 @@ impl Columns<'_> {
         compared
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
+
+    fn task() -> ReturnsSpec {
+        ReturnsSpec { horizons: vec![1], quantiles: LEVELS.to_vec(), ..ReturnsSpec::usual() }
+    }
+
+    /// Two hundred days; of each outcome, `known` is in the model's median.
+    fn out_of_sample(known: f32) -> OutOfSample {
+        let targets: Vec<f32> = (0..200).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+        let around = |centre: f32| [centre - 0.8 * (1.0 - known), centre, centre + 0.8];
+        let raw: Vec<f32> = targets.iter().flat_map(|target| around(known * target)).collect();
+        let volatility = vec![0.02; 200];
+        OutOfSample {
+            days: vec![date(2024, 1, 1); 200],
+            folds: vec![0; 200],
+            closes: vec![100.0; 200],
+            outputs: raw.clone(),
+            points: targets.iter().map(|target| known * target).collect(),
+            baseline: [-0.8, 0.0, 0.8].repeat(200),
+            outcomes: targets.iter().map(|target| f64::from(*target) * 0.02).collect(),
+            ridge: vec![0.001; 200],
+            train_mean: vec![0.0; 200],
+            train_error: vec![0.01; 200],
+            targets,
+            volatility,
+            raw,
+        }
+    }
+
+    fn horizon(known: f32) -> HorizonMetrics {
+        columns(&task(), &out_of_sample(known)).next().unwrap().metrics()
+    }
+
+    #[test]
+    fn a_model_that_says_nothing_new_is_as_good_as_the_baseline() {
+        let found = horizon(0.0);
+        assert_eq!((found.pinball, found.skill_against_zero), (found.baseline_pinball, 0.0));
+        assert_eq!(found.rmse, found.zero_rmse);
+        let against_quantiles = found.comparisons.iter().find(|one| one.loss == LossKind::Pinball);
+        assert_eq!(against_quantiles.unwrap().test.p, 1.0);
+        assert_eq!(alarms(&task(), &out_of_sample(0.0), &AlarmSpec::USUAL), []);
+    }
+
+    #[test]
+    fn metrics_are_of_returns_and_alarms_of_the_model_before_shrinking() {
+        let mut test = out_of_sample(0.5);
+        // Shrunk to nothing: the final forecast is harmless, but the model knows too much.
+        test.outputs = test.baseline.clone();
+        test.points = vec![0.0; 200];
+        let found = columns(&task(), &test).next().unwrap().metrics();
+        assert_eq!((found.pinball, found.skill_against_zero), (found.baseline_pinball, 0.0));
+        let raw = &found.forecasts[1];
+        assert_eq!(raw.of, Forecaster::Raw);
+        assert!((raw.point.skill_against_zero - 0.75).abs() < 1e-6, "{raw:?}");
+        assert!((raw.point.mase.unwrap() - raw.point.mae / 0.01).abs() < 1e-12);
+        let measures: Vec<_> = alarms(&task(), &test, &AlarmSpec::USUAL)
+            .iter()
+            .map(|alarm| alarm.measure.name())
+            .collect();
+        let all =
+            ["point_skill", "directional_accuracy", "information_coefficient", "pinball_skill"];
+        assert_eq!(measures, all);
+    }
+
+    #[test]
+    fn metrics_of_earlier_versions_can_be_read() {
+        let old = r#"{"horizon":5,"pinball":0.25,"baseline_pinball":0.26,"coverage":0.9,
+            "nominal_coverage":0.9,"rmse":0.04,"zero_rmse":0.04,"skill_against_zero":0.0}"#;
+        let found: HorizonMetrics = serde_json::from_str(old).unwrap();
+        assert_eq!((found.horizon, found.forecasts.len(), found.comparisons.len()), (5, 0, 0));
+        // And what is written now survives.
+        let text = serde_json::to_string(&horizon(0.2)).unwrap();
+        assert_eq!(serde_json::from_str::<HorizonMetrics>(&text).unwrap(), horizon(0.2));
+    }
+}

@@ -56,3 +56,43 @@ pub(crate) fn of_horizon<T: Copy>(
     let rows = values.chunks_exact((horizons * width).max(1));
     rows.flat_map(move |row| &row[index * width..(index + 1) * width]).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> ReturnsSpec {
+        let quantiles = vec![0.1, 0.5, 0.9];
+        ReturnsSpec { horizons: vec![1, 5], quantiles, ..ReturnsSpec::usual() }
+    }
+
+    #[test]
+    fn generations_without_shrinkage_forecast_what_their_model_says() {
+        let outputs = [-1.0, 0.1, 1.5, -2.0, 0.3, 2.5];
+        let found = finish(&task(), &[], &outputs);
+        assert_eq!(found[0], Shrunk { point: 0.1, quantiles: vec![-1.0, 0.1, 1.5] });
+        assert_eq!(found[1], Shrunk { point: 0.3, quantiles: vec![-2.0, 0.3, 2.5] });
+    }
+
+    #[test]
+    fn each_horizon_is_shrunk_by_its_own_weights() {
+        let shrinkage = |horizon, location, spread| Shrinkage {
+            horizon,
+            location,
+            spread,
+            baseline: vec![-1.0, 0.0, 1.0],
+        };
+        let both = [shrinkage(1, 0.0, 0.0), shrinkage(5, 0.5, 0.5)];
+        let found = finish(&task(), &both, &[-9.0, 4.0, 9.0, -2.0, 0.5, 3.0]);
+        assert_eq!(found[0], Shrunk { point: 0.0, quantiles: vec![-1.0, 0.0, 1.0] });
+        assert_eq!(found[1], Shrunk { point: 0.25, quantiles: vec![-1.5, 0.25, 2.0] });
+    }
+
+    #[test]
+    fn columns_are_cut_out_of_rows() {
+        let values: Vec<usize> = (0..12).collect();
+        let of = |index, width| of_horizon(&values, 2, index, width).collect::<Vec<_>>();
+        assert_eq!(of(0, 1), [0, 2, 4, 6, 8, 10]);
+        assert_eq!(of(1, 3), [3, 4, 5, 9, 10, 11]);
+    }
+}

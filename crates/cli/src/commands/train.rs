@@ -122,26 +122,21 @@ fn carry_out(
     };
     let notification = herald.map(|herald| herald.notification.clone());
     let notify = notification.map(|notification| Notify { notification, compose: &compose });
-    let mut reporter = choose(output);
+    let record = RunRecord::dir_of(&runs, &plan.run);
+    let judge = |summary: &RunSummary| judge(store, summary, &record);
+    let mut reporter = choose(output, &judge);
     let worker = myself("worker")?;
     let summary =
         mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
-    let record = RunRecord::dir_of(&runs, &plan.run);
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
     let written = junit_file.is_none_or(|file| write_junit(file, &xml));
-    let verdict = judge(store, &summary, &record);
-    let mut table = summary_table(&summary, &record, synthetic);
-    if let Some(verdict) = &verdict {
-        table = format!("{}\n\n{table}", verdict_table(verdict));
-    }
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
-    let said = match &verdict {
-        _ if !output.is_json() => output.line(&table),
-        Some(verdict) => output.last_line("evaluation", verdict),
-        None => Ok(()),
+    let shown = output.is_json() || {
+        let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
+        let table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
-    let shown = said.map_err(|error| output.error(&error)).is_ok();
     Ok(match exit(&summary) {
         // Whoever reads the file must not take an old one for new.
         Exit::Success if !written || !shown => Exit::Internal,

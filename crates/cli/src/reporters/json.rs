@@ -1,30 +1,40 @@
 //! One JSON line per event on standard output.
 
-use mambafleet_orchestrator::{Reporter, StampedEvent};
+use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
 
-use crate::output::Output;
+use super::Judge;
+use crate::output::{Output, json_line};
 
-/// Writes every event as it stands in the event log.
-pub(crate) struct JsonReporter {
+/// Writes every event as it stands in the event log, and what the forecasts are worth before the last.
+pub(crate) struct JsonReporter<'a> {
     output: Output,
+    judge: &'a Judge<'a>,
     /// Nobody can read us any more, which was said once.
     broken: bool,
 }
 
-impl JsonReporter {
-    pub(crate) fn new(output: Output) -> Self {
-        Self { output, broken: false }
+impl<'a> JsonReporter<'a> {
+    pub(crate) fn new(output: Output, judge: &'a Judge<'a>) -> Self {
+        Self { output, judge, broken: false }
     }
-}
 
-impl Reporter for JsonReporter {
-    fn on_event(&mut self, event: &StampedEvent) {
-        let line = serde_json::to_string(event).map_err(Into::into);
-        if let Err(error) = line.and_then(|line| self.output.line(&line))
+    fn print(&mut self, line: Result<String, serde_json::Error>) {
+        if let Err(error) = line.map_err(Into::into).and_then(|line| self.output.line(&line))
             && !self.broken
         {
             self.broken = true;
             tracing::error!(error = error.message(), "cannot report an event");
         }
+    }
+}
+
+impl Reporter for JsonReporter<'_> {
+    fn on_event(&mut self, event: &StampedEvent) {
+        if let RunEvent::RunFinished { summary } = &event.event
+            && let Some(verdict) = (self.judge)(summary)
+        {
+            self.print(json_line("evaluation", verdict));
+        }
+        self.print(serde_json::to_string(event));
     }
 }

@@ -13,7 +13,7 @@ mod verdict;
 use std::io::IsTerminal;
 
 use indicatif::ProgressBar;
-use mambafleet_orchestrator::Reporter;
+use mambafleet_orchestrator::{Reporter, RunSummary};
 
 pub(crate) use junit::{junit, junit_error};
 pub(crate) use plain::{compared, count, fleet};
@@ -22,12 +22,16 @@ pub(crate) use summary::{counts, last_complete, summary_table};
 pub(crate) use verdict::verdict_table;
 
 use crate::output::Output;
+use crate::verdict::Verdict;
+
+/// Says what the forecasts of a run are worth.
+pub(crate) type Judge<'a> = dyn Fn(&RunSummary) -> Option<Verdict> + 'a;
 
 /// The reporter that fits: JSON lines on standard output if asked for, live bars if standard
 /// error is a terminal, a plain line per event otherwise. People are heard too.
-pub(crate) fn choose(output: Output) -> Box<dyn Reporter> {
+pub(crate) fn choose<'a>(output: Output, judge: &'a Judge<'a>) -> Box<dyn Reporter + 'a> {
     if output.is_json() {
-        return Box::new(json::JsonReporter::new(output));
+        return Box::new(json::JsonReporter::new(output, judge));
     }
     let reporter: Box<dyn Reporter> = if is_drawn_on() {
         Box::new(progress::ProgressReporter::new())
