@@ -4,7 +4,7 @@ use mambafleet_artifacts::{Snapshot, Store};
 use mambafleet_evaluation::across::{CrossSection, Dated, Distribution, Tally, cross_section};
 use mambafleet_evaluation::shrinkage::median_of;
 use mambafleet_evaluation::{Comparison, Shrinkage};
-use mambafleet_protocol::{Outcome, Symbol, TaskSpec};
+use mambafleet_protocol::{Outcome, ReturnsSpec, Symbol, TaskSpec};
 use mambafleet_worker::{
     FORECASTS_FILE, ForecastMetrics, Forecaster, HorizonMetrics, LossKind, METADATA_FILE,
     METRICS_FILE, Metadata, Metrics,
@@ -126,10 +126,11 @@ fn judged(store: &Store, symbol: &Symbol) -> Option<Judged> {
         let metrics: Metrics = snapshot.json(METRICS_FILE)?;
         let horizons = metrics.test.horizons;
         // Generations of earlier versions, and tasks of other kinds, have nothing to add up.
+        let TaskSpec::Returns(task) = &metadata.task else { return Ok(None) };
         if horizons.iter().all(|horizon| horizon.forecasts.is_empty()) {
             return Ok(None);
         }
-        let medians = medians(&snapshot, &metadata)?;
+        let medians = medians(&snapshot, task)?;
         let subject = Subject { symbol: symbol.clone(), generation: snapshot.generation() };
         Ok(Some(Judged { subject, horizons, shrinkage: metadata.shrinkage, medians }))
     };
@@ -142,9 +143,8 @@ fn judged(store: &Store, symbol: &Symbol) -> Option<Judged> {
 /// The models' own medians, by horizon.
 fn medians(
     snapshot: &Snapshot,
-    metadata: &Metadata,
+    task: &ReturnsSpec,
 ) -> Result<Vec<Vec<Dated>>, Box<dyn std::error::Error>> {
-    let TaskSpec::Returns(task) = &metadata.task;
     let tensors = snapshot.tensors_of(FORECASTS_FILE)?;
     let values = |name: &str| {
         let tensor = tensors.get(name).map(|(_, values)| values.as_slice());
