@@ -167,7 +167,8 @@ mod tests {
         // As above: N = 360, the test part is 270..360, in blocks of 30.
         let task = task(16, 5, 0.5, 0.25);
         let fold = |window, fold| {
-            Split::fold(400, &task, &EvaluateSpec { folds: 3, window }, fold).unwrap()
+            Split::fold(400, &task, &EvaluateSpec { folds: 3, window, ..EvaluateSpec::USUAL }, fold)
+                .unwrap()
         };
         assert_eq!(fold(WindowSpec::Expanding, 0).train, whole(400, &task).unwrap().train);
         let second = fold(WindowSpec::Expanding, 1);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mambafleet_dataset::DataError;
 use mambafleet_dataset::series::{LinearMap, SeriesData, SeriesFile, SeriesPart};
-use mambafleet_protocol::{ChannelsSpec, NormalizationSpec, SeriesSpec, SeriesSplitSpec};
+use mambafleet_protocol::{ChannelsSpec, NormalizationSpec, SeriesSpec, SeriesSplitSpec, mix64};
 
 fn task() -> SeriesSpec {
     SeriesSpec {
@@ -137,13 +137,13 @@ fn nothing_behind_a_window_changes_it_or_the_scale() {
 fn the_linear_map_finds_a_linear_rule() {
     let mut text = "x,y\n".to_owned();
     let (mut x, mut before) = (1.0_f64, 0.5_f64);
-    for row in 0..400 {
+    for row in 0..4000_u64 {
         // A rule of the last two values, and a push that no window foretells.
-        let push = f64::from((row * 7919_i32).rem_euclid(101)) / 50.0 - 1.0;
+        let push = (mix64(row + 1) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
         (x, before) = (1.2 * x - 0.5 * before + push, x);
         let _ = writeln!(text, "{x},{}", -x);
     }
-    let split = SeriesSplitSpec { train: 200.0, validation: 100.0, test: 100.0 };
+    let split = SeriesSplitSpec { train: 3000.0, validation: 500.0, test: 500.0 };
     for normalization in [NormalizationSpec::None, NormalizationSpec::Instance] {
         let task = SeriesSpec { horizon: 1, split, normalization, ..task() };
         let data = SeriesData::prepare(&parse(&text, &task).unwrap(), &task).unwrap();
