@@ -56,6 +56,10 @@ python:
 real DATA:
     cargo train --config configs/nightly-tier1.toml --data {{ DATA }} --parallel 10
 
+# The public benchmark ETTh1, three seeds of each horizon, with their means: `just etth1 ../shared/data/ltsf`.
+etth1 DATA *HORIZONS:
+    bash tests/etth1/run {{ DATA }} {{ HORIZONS }}
+
 # Every state that a crash may leave a disk in, on ext4, xfs and btrfs; failing disks; NFS. Twenty
 # minutes in virtual machines; installs what it needs. `just crash-lab --list` names the stages.
 crash-lab *ARGS:

@@ -14,7 +14,7 @@ use mambafleet_backend::{Batch, Fitted, ModelConfig, NamedTensors, Objective, Sa
 use mambafleet_dataset::DatasetSummary;
 use mambafleet_dataset::series::{LinearChoice, LinearMap, SeriesData, SeriesFile, SeriesPart};
 use mambafleet_protocol::{
-    ChannelsSpec, InvalidSpec, JobSpec, ModelSpec, SampleCounts, SeriesSpec, Symbol,
+    ChannelsSpec, InvalidSpec, JobSpec, LossSpec, ModelSpec, SampleCounts, SeriesSpec, Symbol,
 };
 use serde::{Deserialize, Serialize};
 
@@ -227,11 +227,16 @@ fn config(data: &SeriesData, task: &SeriesSpec, spec: ModelSpec) -> ModelConfig 
         ChannelsSpec::Independent => (1, 1),
         ChannelsSpec::Mixed => (data.inputs(), data.targets()),
     };
+    let values = task.horizon * forecast;
     ModelConfig {
         spec,
         n_features: task.patch * seen,
         seq_len: task.lookback / task.patch.max(1),
-        objective: Objective::Mse { targets: task.horizon * forecast },
+        objective: match task.loss {
+            LossSpec::Mse => Objective::Mse { targets: values },
+            // The pinball loss of the median is half the absolute error.
+            LossSpec::Mae => Objective::Pinball { horizons: values, levels: vec![0.5] },
+        },
     }
 }
 

@@ -7,6 +7,7 @@ mod features;
 mod layouts;
 mod real_files;
 mod samples;
+mod series;
 mod sources;
 mod synthetic;
 

@@ -20,7 +20,8 @@ pub struct SeriesMetrics {
     pub headline: Headline,
     /// The epoch whose weights were kept, from 1.
     pub best_epoch: usize,
-    /// Every epoch, of the model alone.
+    /// Every epoch, of the model alone. For the absolute error, losses are half of it: the pinball loss
+    /// of the median.
     pub epochs: Vec<EpochMetrics>,
     /// Weight of the model in the forecast: 0 for the linear map alone.
     pub weight: f64,
@@ -118,10 +119,13 @@ pub(crate) fn metrics(
         }
     }
     let Fitted { epochs, best, .. } = fitted;
+    // A model of the median is trained on half the absolute error.
+    let whole = if parts.task.loss == LossSpec::Mae { 2.0 } else { 1.0 };
+    let first = epochs.first().map_or(parts.model_loss, |epoch| epoch.validation_loss);
     let headline = Headline {
         epochs: epochs.len(),
-        first_validation_loss: epochs.first().map_or(parts.model_loss, |e| e.validation_loss),
-        best_validation_loss: parts.model_loss,
+        first_validation_loss: whole * first,
+        best_validation_loss: whole * parts.model_loss,
         test_loss: loss(test.forecast),
         baseline_loss: loss(test.linear),
     };
