@@ -80,11 +80,11 @@ pub enum DataError {
         separator: char,
     },
     /// The header lacks a column.
-    #[error("{}, line {line}: no column \"{column}\" in the header ({found})", .path.display())]
+    #[error("{}: no column \"{column}\" in the header ({found})", header(.path, *.line))]
     MissingColumn {
         /// The file.
         path: PathBuf,
-        /// The header's line, from 1.
+        /// The header's line, from 1; 0 where there are no lines.
         line: u64,
         /// The column looked for.
         column: &'static str,
@@ -92,11 +92,11 @@ pub enum DataError {
         found: String,
     },
     /// The header names a column twice.
-    #[error("{}, line {line}: column \"{column}\" stands twice in the header", .path.display())]
+    #[error("{}: column \"{column}\" stands twice in the header", header(.path, *.line))]
     RepeatedColumn {
         /// The file.
         path: PathBuf,
-        /// The header's line, from 1.
+        /// The header's line, from 1; 0 where there are no lines.
         line: u64,
         /// The column found twice.
         column: &'static str,
@@ -121,15 +121,25 @@ pub enum DataError {
         /// What is wrong.
         source: io::Error,
     },
+    /// The file is Parquet, and cannot be read.
+    #[error("cannot read {} as Parquet: {fault}", .path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
     /// The dates can be read with the day first or with the month first.
     #[error(
-        "{}, line {line}: {date} can be read in two ways, and no other date in the file tells which",
+        "{}, {unit} {line}: {date} can be read in two ways, and no other date in the file tells which",
         .path.display()
     )]
     AmbiguousDates {
         /// The file.
         path: PathBuf,
-        /// The line of the first date, from 1.
+        /// What is counted in the file.
+        unit: Unit,
+        /// The line or row of the first date, from 1.
         line: u64,
         /// That date, in quotes.
         date: String,
@@ -223,10 +233,31 @@ pub enum DataError {
     InvalidScaler(#[from] InvalidScaler),
 }
 
+/// What is counted in a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unit {
+    /// Lines of text, the header and blank ones included.
+    #[default]
+    Line,
+    /// Rows of a table.
+    Row,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Row => "row",
+        })
+    }
+}
+
 /// One thing wrong with one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1, counting the header and blank lines.
+    /// What is counted in the file.
+    pub unit: Unit,
+    /// The line or row, from 1.
     pub line: u64,
     /// The column, where one is at fault.
     pub column: Option<&'static str>,
@@ -236,10 +267,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, column, message } = self;
+        let Self { unit, line, column, message } = self;
         match column {
-            Some(column) => write!(f, "line {line}, column {column}: {message}"),
-            None => write!(f, "line {line}: {message}"),
+            Some(column) => write!(f, "{unit} {line}, column {column}: {message}"),
+            None => write!(f, "{unit} {line}: {message}"),
         }
     }
 }
@@ -253,6 +284,13 @@ fn malformed(path: &std::path::Path, problems: &[Problem], total: usize) -> Stri
         0 => text,
         1 => text + " (and 1 more problem)",
         more => text + &format!(" (and {more} more problems)"),
+    }
+}
+
+fn header(path: &std::path::Path, line: u64) -> String {
+    match line {
+        0 => path.display().to_string(),
+        line => format!("{}, line {line}", path.display()),
     }
 }
 
@@ -297,6 +335,9 @@ impl DataError {
                  data.blank, data.duplicates, data.unsorted and data.inconsistent say what is mended"
                 .to_owned(),
             Self::Packed { .. } => "the file is damaged or cut short; copy or export it again".to_owned(),
+            Self::Parquet { .. } => "write it again as a table of flat columns, with snappy, gzip or \
+                 zstd, as pandas, polars and DuckDB do by default; CSV is read as well"
+                .to_owned(),
             Self::AmbiguousDates { .. } => "write dates as 2024-12-31".to_owned(),
             Self::NotInFile { nearest: Some(nearest), .. } => format!("the nearest name is {nearest}"),
             Self::NotInFile { .. } => "leave the symbol out, or name another file".to_owned(),
@@ -329,9 +370,9 @@ impl DataError {
 fn missing_hint(path: &std::path::Path, nearest: &Option<String>, files: usize) -> String {
     let name = path.file_name().unwrap_or_default().display();
     let held = match files {
-        0 => "the directory holds no CSV file".to_owned(),
-        1 => "the directory holds 1 CSV file".to_owned(),
-        n => format!("the directory holds {n} CSV files"),
+        0 => "the directory holds no file of prices".to_owned(),
+        1 => "the directory holds 1 file of prices".to_owned(),
+        n => format!("the directory holds {n} files of prices"),
     };
     match nearest {
         Some(nearest) => format!("{held}; the nearest name is {nearest}"),
@@ -345,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_malformed_file_is_told_in_one_line() {
-        let problem = |line, column| Problem { line, column, message: "is odd".into() };
+        let problem =
+            |line, column| Problem { unit: Unit::Line, line, column, message: "is odd".into() };
         let error = |problems: Vec<Problem>, total| DataError::Malformed {
             path: "A.csv".into(),
             problems,

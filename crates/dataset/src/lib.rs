@@ -23,10 +23,16 @@
 
 mod bars;
 pub mod baseline;
+pub mod columns {
+    //! Tables of named columns, written as Parquet.
+
+    pub use crate::parquet::{Column, Unwritable, Values, parquet};
+}
 mod dataset;
 mod error;
 pub mod feature;
 mod nearest;
+mod parquet;
 pub mod quality;
 mod read;
 mod scaler;
@@ -41,7 +47,7 @@ mod windows;
 
 pub use bars::{Bar, Bars, CSV_COLUMNS, Origin, write_csv};
 pub use dataset::{Dataset, prepare, prepare_fold, with_scaler};
-pub use error::{DataError, Problem};
+pub use error::{DataError, Problem, Unit};
 pub use feature::{UnknownFeature, validate_features};
 pub use quality::SuspectedSplit;
 pub use read::{Layout, REPORTED_PROBLEMS, parse_csv, parse_file, read_file};

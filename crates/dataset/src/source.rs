@@ -11,7 +11,7 @@ use crate::read::read_shared;
 use crate::{Bars, DataError, read_file, synthesize};
 
 /// What the names of files with prices end in.
-const ENDINGS: [&str; 3] = ["csv", "tsv", TEXT];
+const ENDINGS: [&str; 4] = ["csv", "parquet", "tsv", TEXT];
 
 /// Stooq's files end like that, and many a note beside them.
 const TEXT: &str = "txt";
@@ -60,7 +60,7 @@ pub(crate) fn content_of(symbol: &Symbol, source: &Path) -> Result<(PathBuf, Vec
 
 /// The file that holds the bars of `symbol`, or would hold them if it existed: `source` itself if it is
 /// a file; otherwise [`csv_path`], or else the first in the directory that has the same name but for
-/// its ending: `.csv`, `.txt` or `.tsv` in any capitals, also with `.gz` or `.zst` behind.
+/// its ending: `.csv`, `.parquet`, `.tsv` or `.txt` in any capitals, also with `.gz` or `.zst` behind.
 #[must_use]
 pub fn data_path(source: &Path, symbol: &Symbol) -> PathBuf {
     if source.is_file() {

@@ -7,8 +7,9 @@ use csv::ReaderBuilder;
 use super::dates::{DateForm, Evidence, evidence};
 use super::header::Columns;
 use super::records::Records;
+use super::row::Cell;
 use super::text::quoted;
-use crate::DataError;
+use crate::{DataError, Unit};
 
 /// How a file writes numbers and dates.
 #[derive(Debug, Clone, Copy)]
@@ -74,9 +75,35 @@ impl Dialect {
         }
         match (dates, either) {
             (None, Some((line, date))) => {
-                Err(DataError::AmbiguousDates { path: path.to_owned(), line, date })
+                let (path, unit) = (path.to_owned(), Unit::Line);
+                Err(DataError::AmbiguousDates { path, unit, line, date })
             }
             (dates, _) => Ok(Self { decimal_comma, dates: dates.unwrap_or(DateForm::YearFirst) }),
+        }
+    }
+
+    /// That of a file that knows of types, but may have its dates as text or numbers: `dates` are these.
+    pub(super) fn of_dates<'a>(
+        dates: impl Iterator<Item = Cell<'a>>,
+        path: &Path,
+    ) -> Result<Self, DataError> {
+        let mut either = None;
+        for (cell, line) in dates.zip(1..) {
+            if matches!(cell, Cell::Date(_)) {
+                break;
+            }
+            match evidence(&cell.text()) {
+                Evidence::Settled(dates) => return Ok(Self { decimal_comma: false, dates }),
+                Evidence::Either if either.is_none() => either = Some((line, quoted(&cell.text()))),
+                Evidence::Either | Evidence::None => {}
+            }
+        }
+        match either {
+            Some((line, date)) => {
+                let (path, unit) = (path.to_owned(), Unit::Row);
+                Err(DataError::AmbiguousDates { path, unit, line, date })
+            }
+            None => Ok(Self { decimal_comma: false, dates: DateForm::YearFirst }),
         }
     }
 }

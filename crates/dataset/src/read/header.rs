@@ -43,7 +43,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// Finds every column in the header.
+    /// Finds every column in the header, which stands on this line; 0 where there are no lines.
     pub(super) fn find(header: &ByteRecord, path: &Path, line: u64) -> Result<Self, DataError> {
         check_separator(header, path, line)?;
         let names: Vec<String> = header.iter().map(plain).collect();
@@ -91,6 +91,17 @@ impl Columns {
             }
         };
         Ok(columns)
+    }
+
+    /// Where column number `column` of [`CSV_COLUMNS`] stands.
+    pub(super) fn place(&self, column: usize) -> usize {
+        self.positions[column]
+    }
+
+    /// Where the columns stand that count.
+    pub(super) fn places(&self) -> impl Iterator<Item = usize> {
+        let more = [self.adjusted, self.dividend, self.split, self.symbol];
+        self.positions.into_iter().chain(more.into_iter().flatten())
     }
 
     /// The trimmed cell of column number `column` of [`CSV_COLUMNS`].

@@ -8,6 +8,8 @@ mod layout;
 mod problems;
 mod records;
 mod row;
+mod shared;
+mod table;
 mod table_of_numbers;
 mod text;
 
@@ -20,11 +22,11 @@ use mambafleet_protocol::{PolicySpec, Symbol};
 use crate::nearest::nearest;
 use crate::source::data_stem;
 use crate::treat::treat;
-use crate::{Bar, Bars, DataError, Origin};
+use crate::{Bar, Bars, DataError, Origin, Unit, parquet};
 use dialect::Dialect;
 use header::Columns;
 use records::Records;
-use row::RowReader;
+use row::{Cell, RowReader};
 
 pub use layout::Layout;
 pub(crate) use problems::Problems;
@@ -63,7 +65,7 @@ pub(crate) fn has_header(path: &Path) -> bool {
 /// The bars of `symbol` in the content of a file; `path` names it in errors, and its symbol where
 /// no column does.
 ///
-/// Accepted is UTF-8 text, plain or compressed with gzip or zstd, with a header that names the
+/// Accepted is Parquet with flat columns, and UTF-8 text, plain or compressed with gzip or zstd, with a header that names the
 /// columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS) in any order and capitals, or in one of the
 /// [`Layout`]s of vendors; further columns are ignored. A byte order mark, CRLF and blank lines do
 /// no harm. Cells are separated by `,`, `;` or tabs; with `;` numbers may have decimal commas.
@@ -99,7 +101,7 @@ pub(crate) fn read_shared(
     path: &Path,
     policy: &PolicySpec,
 ) -> Result<Bars, DataError> {
-    let file = RawFile::parse(path, &content(path)?, Some(symbol))?;
+    let file = shared::read(path, symbol)?;
     let unnamed = file.groups.iter().all(|group| group.name.is_none());
     if unnamed && !data_stem(path).is_some_and(|stem| is_of(&stem, symbol)) {
         let (path, symbol) = (path.to_owned(), symbol.clone());
@@ -158,6 +160,9 @@ pub(crate) struct Has {
     pub(crate) split: bool,
 }
 
+/// Where each symbol's rows go; none for those that nobody asked for.
+type Places = BTreeMap<Vec<u8>, Option<usize>>;
+
 /// The rows of one symbol.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
@@ -178,70 +183,79 @@ impl RawFile {
     ) -> Result<Self, DataError> {
         let unpacked = compression::unpack(path, content)?;
         let content = &*unpacked;
+        if content.starts_with(parquet::MAGIC) {
+            return table::parse(path, content, wanted);
+        }
         text::check(path, content)?;
         let mut records = Records::new(path, content);
         let Some(line) = records.next()? else {
             return Err(DataError::Empty { path: path.to_owned() });
         };
         let columns = Columns::find(&records.record, path, line)?;
+        let mut survey = Records::new(path, content);
+        survey.next()?;
+        let dialect = Dialect::find(survey, &columns, content, path)?;
+        let mut file = Self::empty(&columns, Unit::Line);
+        let reader = RowReader { columns: &columns, dialect };
+        let mut places = BTreeMap::new();
+        while let Some(line) = records.next()? {
+            let record = &records.record;
+            if columns.fit(record, line, &mut file.stray) {
+                let cell = |place| Cell::Text(header::cell(record, place));
+                file.take(&reader, &cell, line, wanted, &mut places);
+            }
+        }
+        file.finish(path)
+    }
+
+    fn empty(columns: &Columns, unit: Unit) -> Self {
         let has = Has {
             adjusted: columns.adjusted.is_some(),
             dividend: columns.dividend.is_some(),
             split: columns.split.is_some(),
         };
-        let mut survey = Records::new(path, content);
-        survey.next()?;
-        let dialect = Dialect::find(survey, &columns, content, path)?;
-        let mut file = Self {
-            layout: columns.layout,
-            has,
-            groups: Vec::new(),
-            others: Vec::new(),
-            stray: Problems::default(),
-        };
-        let reader = RowReader { columns: &columns, dialect };
-        file.read(&mut records, &reader, wanted)?;
-        if file.groups.is_empty() && file.stray.total() == 0 {
-            return Err(DataError::NoBars { path: path.to_owned() });
-        }
-        if file.groups.is_empty() {
-            file.groups.push(Group::default());
-        }
-        Ok(file)
+        let stray = Problems::of(unit);
+        Self { layout: columns.layout, has, groups: Vec::new(), others: Vec::new(), stray }
     }
 
-    fn read(
-        &mut self,
-        records: &mut Records<'_>,
-        reader: &RowReader<'_>,
-        wanted: Option<&Symbol>,
-    ) -> Result<(), DataError> {
-        // Where each symbol's rows go; none for those that nobody asked for.
-        let mut places: BTreeMap<Vec<u8>, Option<usize>> = BTreeMap::new();
-        while let Some(line) = records.next()? {
-            let record = &records.record;
-            if !reader.columns.fit(record, line, &mut self.stray) {
-                continue;
-            }
-            let name = reader.columns.symbol.map(|place| header::cell(record, place));
-            let key = name.unwrap_or_default();
-            let place = match places.get(key) {
-                Some(place) => *place,
-                None => {
-                    let place = self.place(name, wanted);
-                    places.insert(key.to_owned(), place);
-                    place
-                }
-            };
-            let Some(group) = place.and_then(|place| self.groups.get_mut(place)) else { continue };
-            if name.is_some_and(<[u8]>::is_empty) {
-                self.stray.add(line, Some("symbol"), || BLANK.to_owned());
-            }
-            if let Some(row) = reader.read(record, line, &mut group.problems) {
-                group.rows.push(row);
-            }
+    /// The file, unless there is nothing in it.
+    fn finish(mut self, path: &Path) -> Result<Self, DataError> {
+        if self.groups.is_empty() && self.stray.total() == 0 {
+            return Err(DataError::NoBars { path: path.to_owned() });
         }
-        Ok(())
+        if self.groups.is_empty() {
+            self.groups.push(Group::default());
+        }
+        Ok(self)
+    }
+
+    /// Takes in a row.
+    fn take<'a>(
+        &mut self,
+        reader: &RowReader<'_>,
+        cell: &impl Fn(usize) -> Cell<'a>,
+        line: u64,
+        wanted: Option<&Symbol>,
+        places: &mut Places,
+    ) {
+        let named = reader.columns.symbol.map(cell);
+        let name = named.as_ref().map(Cell::text);
+        let key = name.as_deref().unwrap_or_default();
+        let place = match places.get(key) {
+            Some(place) => *place,
+            None => {
+                let place = self.place(name.as_deref(), wanted);
+                places.insert(key.to_owned(), place);
+                place
+            }
+        };
+        let Some(group) = place.and_then(|place| self.groups.get_mut(place)) else { return };
+        if name.is_some_and(|name| name.is_empty()) {
+            self.stray.add(line, Some("symbol"), || BLANK.to_owned());
+        }
+        if let Some(row) = reader.read(cell, line, &mut group.problems) {
+            group.rows.push(row);
+        }
     }
 
     /// A place for the rows of a symbol that has not come up before.
@@ -257,7 +271,8 @@ impl RawFile {
             self.others.extend(name);
             return None;
         }
-        self.groups.push(Group { name, ..Group::default() });
+        let problems = Problems::of(self.stray.unit);
+        self.groups.push(Group { name, problems, rows: Vec::new() });
         Some(self.groups.len() - 1)
     }
 

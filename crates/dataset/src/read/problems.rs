@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{DataError, Problem};
+use crate::{DataError, Problem, Unit};
 
 /// How many problems of a malformed file are reported one by one; the rest are counted.
 pub const REPORTED_PROBLEMS: usize = 5;
@@ -10,11 +10,18 @@ pub const REPORTED_PROBLEMS: usize = 5;
 /// The first few problems, and how many there are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Problems {
+    /// What is counted where they are.
+    pub(crate) unit: Unit,
     list: Vec<Problem>,
     total: usize,
 }
 
 impl Problems {
+    /// None yet, in a file where this is counted.
+    pub(crate) fn of(unit: Unit) -> Self {
+        Self { unit, ..Self::default() }
+    }
+
     /// Notes one; within one `Problems` they come in the order of the lines.
     pub(crate) fn add(
         &mut self,
@@ -24,7 +31,8 @@ impl Problems {
     ) {
         self.total += 1;
         if self.list.len() < REPORTED_PROBLEMS {
-            self.list.push(Problem { line, column, message: message() });
+            let unit = self.unit;
+            self.list.push(Problem { unit, line, column, message: message() });
         }
     }
 
@@ -43,7 +51,7 @@ impl Problems {
 
     /// The file's refusal, if there is any problem.
     pub(crate) fn into_error(self, path: &Path) -> Result<(), DataError> {
-        let Self { list: problems, total } = self;
+        let Self { list: problems, total, .. } = self;
         if total == 0 {
             return Ok(());
         }

@@ -1,13 +1,13 @@
 //! One row: cells to numbers.
 
+use std::borrow::Cow;
 use std::str;
 
-use csv::ByteRecord;
 use jiff::civil::Date;
 
 use super::dates;
 use super::dialect::Dialect;
-use super::header::{Columns, cell};
+use super::header::Columns;
 use super::problems::Problems;
 use super::text::quoted;
 use crate::CSV_COLUMNS;
@@ -22,7 +22,7 @@ pub(crate) const MAX_VOLUME: f64 = 1e18;
 /// One row as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
-    /// Its line, from 1.
+    /// Its line, from 1; where there are no lines, its number, from 1.
     pub(crate) line: u64,
     /// The day.
     pub(crate) date: Date,
@@ -41,6 +41,40 @@ impl Row {
     pub(crate) fn blanks(&self, has_adjusted: bool) -> usize {
         let numbers = self.numbers.iter().filter(|number| number.is_none()).count();
         numbers + usize::from(has_adjusted && self.adjusted.is_none())
+    }
+}
+
+/// What stands in a cell of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cell<'a> {
+    /// Nothing.
+    Blank,
+    /// Text, trimmed.
+    Text(&'a [u8]),
+    /// A number, in a file that knows of types.
+    Number(f64),
+    /// A day, in such a file.
+    Date(Date),
+}
+
+impl Cell<'_> {
+    /// The text that a person would write there.
+    pub(super) fn text(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Blank => Cow::Borrowed(b""),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Number(number) => Cow::Owned(number.to_string().into_bytes()),
+            Self::Date(date) => Cow::Owned(date.to_string().into_bytes()),
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        match self {
+            Self::Blank => true,
+            // Yahoo has nothing to say there.
+            Self::Text(text) => text.is_empty() || text.eq_ignore_ascii_case(b"null"),
+            Self::Number(_) | Self::Date(_) => false,
+        }
     }
 }
 
@@ -84,24 +118,25 @@ pub(super) struct RowReader<'a> {
 }
 
 impl RowReader<'_> {
-    /// The row, unless something in it is neither what it should be nor blank.
-    pub(super) fn read(
+    /// The row, unless something in it is neither what it should be nor blank. `cell` has the cell of
+    /// each place.
+    pub(super) fn read<'a>(
         &self,
-        record: &ByteRecord,
+        cell: &impl Fn(usize) -> Cell<'a>,
         line: u64,
         problems: &mut Problems,
     ) -> Option<Row> {
         let before = problems.total();
-        let date = self.date(record, line, problems);
+        let date = self.date(cell(self.columns.place(0)), line, problems);
         let mut numbers = [None; 5];
         for (number, column) in numbers.iter_mut().zip(1..) {
             let volume = column == CSV_COLUMNS.len() - 1;
             let check = if volume { as_volume } else { as_price };
-            let place = self.columns.cell(record, column);
+            let place = cell(self.columns.place(column));
             *number = self.number(place, line, CSV_COLUMNS[column], check, problems);
         }
         let mut other = |place: Option<usize>, name, check| match place {
-            Some(place) => self.number(cell(record, place), line, name, check, problems),
+            Some(place) => self.number(cell(place), line, name, check, problems),
             None => None,
         };
         let adjusted = other(self.columns.adjusted, "adjusted close", as_price);
@@ -112,13 +147,15 @@ impl RowReader<'_> {
         Some(Row { line, date, numbers, adjusted, dividend, split: split.unwrap_or(1.0) })
     }
 
-    fn date(&self, record: &ByteRecord, line: u64, problems: &mut Problems) -> Option<Date> {
-        let cell = self.columns.cell(record, 0);
-        let date = dates::parse(cell, self.dialect.dates);
+    fn date(&self, cell: Cell<'_>, line: u64, problems: &mut Problems) -> Option<Date> {
+        let date = match cell {
+            Cell::Date(date) => Some(date),
+            cell => dates::parse(&cell.text(), self.dialect.dates),
+        };
         if date.is_none() {
-            problems.add(line, Some(CSV_COLUMNS[0]), || match cell {
+            problems.add(line, Some(CSV_COLUMNS[0]), || match &*cell.text() {
                 [] => BLANK.to_owned(),
-                _ => format!("{} is not a date; write it as 2024-12-31", quoted(cell)),
+                text => format!("{} is not a date; write it as 2024-12-31", quoted(text)),
             });
         }
         date
@@ -127,29 +164,30 @@ impl RowReader<'_> {
     /// The cell's number, none if it is blank or a problem.
     fn number(
         &self,
-        cell: &[u8],
+        cell: Cell<'_>,
         line: u64,
         column: &'static str,
         check: fn(f64) -> Result<f64, Fault>,
         problems: &mut Problems,
     ) -> Option<f64> {
-        if is_blank(cell) {
+        if cell.is_blank() {
             return None;
         }
         let comma = self.dialect.decimal_comma;
-        match parse(cell, comma).and_then(check) {
+        let value = match cell {
+            Cell::Number(value) if value.is_finite() => Ok(value),
+            Cell::Number(_) => Err(Fault::NotFinite),
+            Cell::Text(text) => parse(text, comma),
+            Cell::Date(_) | Cell::Blank => Err(Fault::NotANumber),
+        };
+        match value.and_then(check) {
             Ok(value) => Some(value),
             Err(fault) => {
-                problems.add(line, Some(column), || fault.message(cell, comma));
+                problems.add(line, Some(column), || fault.message(&cell.text(), comma));
                 None
             }
         }
     }
-}
-
-/// Whether a vendor has nothing to say here. Yahoo writes `null`.
-fn is_blank(cell: &[u8]) -> bool {
-    cell.is_empty() || cell.eq_ignore_ascii_case(b"null")
 }
 
 fn as_price(value: f64) -> Result<f64, Fault> {

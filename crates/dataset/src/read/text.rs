@@ -5,10 +5,9 @@ use std::path::Path;
 use crate::DataError;
 
 /// Beginnings of files that people mistake for CSV, and what to say about them.
-const MAGIC: [(&[u8], &str); 5] = [
+const MAGIC: [(&[u8], &str); 4] = [
     (b"BZh", "is bzip2-compressed"),
     (b"PK\x03\x04", "is a ZIP archive or a spreadsheet"),
-    (b"PAR1", "is a Parquet file"),
     (b"\xff\xfe", "is UTF-16 text"),
     (b"\xfe\xff", "is UTF-16 text"),
 ];

@@ -48,7 +48,7 @@ pub(crate) fn treat(group: &Group, file: &RawFile, policy: &PolicySpec) -> Treat
     problems.merge(&file.stray);
     let mut rows = order::sort(&group.rows, policy, &mut reading, &mut problems);
     let mut keep: Vec<bool> = vec![true; rows.len()];
-    let mut found = Problems::default();
+    let mut found = Problems::of(problems.unit);
     for (row, keep) in rows.iter_mut().zip(&mut keep) {
         if blank(row, file.has.adjusted, policy, &mut reading, &mut found) {
             *keep = false;
@@ -58,12 +58,12 @@ pub(crate) fn treat(group: &Group, file: &RawFile, policy: &PolicySpec) -> Treat
         }
     }
     problems.merge(&found);
-    let mut found = Problems::default();
+    let mut found = Problems::of(problems.unit);
     let factors = adjust::factors(&rows, file.has, policy.adjust, &mut reading, &mut found);
     problems.merge(&found);
     let dates = rows.iter().map(|row| row.date).collect();
     let kept = rows.iter().zip(factors).zip(keep).filter(|(_, keep)| *keep);
-    let mut found = Problems::default();
+    let mut found = Problems::of(problems.unit);
     let bars: Vec<Bar> =
         kept.filter_map(|((row, factors), _)| factors.bar(row, &mut found)).collect();
     problems.merge(&found);

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use mambafleet_protocol::{DuplicateSpec, PolicySpec, UnsortedSpec};
 
 use super::Reading;
+use crate::Unit;
 use crate::read::{Problems, Row};
 
 /// The rows, oldest first, one per day.
@@ -27,7 +28,8 @@ pub(super) fn sort(
             earlier[pair[1]] = Some(earlier[pair[0]].unwrap_or(pair[0]));
         }
     }
-    let mut found = Problems::default();
+    let unit = problems.unit;
+    let mut found = Problems::of(unit);
     let mut newest: Option<&Row> = None;
     for (row, earlier) in rows.iter().zip(&earlier) {
         let Row { date, line, .. } = *row;
@@ -43,7 +45,7 @@ pub(super) fn sort(
             Some(last) if date < last.date => {
                 reading.unsorted += usize::from(!newest_first);
                 if policy.unsorted == UnsortedSpec::Refuse {
-                    found.add(line, Some("date"), || out_of_order(date, last));
+                    found.add(line, Some("date"), || out_of_order(date, last, unit));
                 }
             }
             _ => newest = Some(row),
@@ -59,20 +61,21 @@ pub(super) fn sort(
     (0..order.len()).filter(last).map(|at| rows[order[at]].clone()).collect()
 }
 
-fn out_of_order(date: Date, last: &Row) -> String {
-    format!("{date} comes after {} of line {}; sort the rows, oldest first", last.date, last.line)
+fn out_of_order(date: Date, last: &Row, unit: Unit) -> String {
+    format!("{date} comes after {} of {unit} {}; sort the rows, oldest first", last.date, last.line)
 }
 
 /// Names a further row for a day, if it is refused.
 fn repeated(row: &Row, first: &Row, equal: bool, policy: DuplicateSpec, problems: &mut Problems) {
     let Row { date, line, .. } = *row;
+    let unit = problems.unit;
     match policy {
         DuplicateSpec::Refuse => problems.add(line, Some("date"), || {
-            format!("{date} stands already on line {}; keep one of the two", first.line)
+            format!("{date} stands already on {unit} {}; keep one of the two", first.line)
         }),
         DuplicateSpec::Equal if !equal => problems.add(line, Some("date"), || {
             format!(
-                "{date} stands already on line {} with other values; keep one of the two",
+                "{date} stands already on {unit} {} with other values; keep one of the two",
                 first.line
             )
         }),

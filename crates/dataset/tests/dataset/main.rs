@@ -5,6 +5,7 @@
 mod csv_files;
 mod features;
 mod layouts;
+mod parquet_files;
 mod real_files;
 mod samples;
 mod series;

@@ -64,10 +64,10 @@ fn a_missing_file_is_named_with_its_nearest_neighbour() {
     let path = dir.path().join("APPL.csv");
     assert_eq!(error.to_string(), format!("no data for APPL: {} does not exist", path.display()));
     let hint = error.hint().unwrap();
-    assert_eq!(hint, "the directory holds 2 CSV files; the nearest name is AAPL.csv");
+    assert_eq!(hint, "the directory holds 2 files of prices; the nearest name is AAPL.csv");
     assert!(missing("MSFTT").hint().unwrap().ends_with("the nearest name is MSFT.CSV"));
     let hint = missing("NOPE").hint().unwrap();
-    assert_eq!(hint, "the directory holds 2 CSV files; add NOPE.csv or leave the symbol out");
+    assert_eq!(hint, "the directory holds 2 files of prices; add NOPE.csv or leave the symbol out");
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! Files that hold many symbols: parsed once for all of them.
+//!
+//! A worker does one job after another, and `predict` many at once; each reads the same file for another
+//! symbol. So what a process has parsed last is kept, as long as the file has the same length and time
+//! of change; what policies make of it is done anew for each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use mambafleet_protocol::Symbol;
+
+use super::{RawFile, content};
+use crate::DataError;
+
+/// What is kept has no more rows than these: a quarter of a gigabyte.
+const MAX_ROWS: usize = 2_000_000;
+
+/// Larger files are parsed for each symbol by itself, in bytes: they would not be kept.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// A file that has changed so lately may change again without a change of its time.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What tells one content of a file from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    path: PathBuf,
+    length: u64,
+    modified: SystemTime,
+}
+
+/// The file that was parsed last.
+static LAST: Mutex<Option<(Key, Arc<RawFile>)>> = Mutex::new(None);
+
+/// What stands in the file: all of it, or of a very large one the rows of `symbol` alone. Whoever comes
+/// while another parses waits, and gets the same.
+pub(super) fn read(path: &Path, symbol: &Symbol) -> Result<Arc<RawFile>, DataError> {
+    let Some(key) = key(path) else {
+        return Ok(Arc::new(RawFile::parse(path, &content(path)?, Some(symbol))?));
+    };
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, file)) = last.as_ref().filter(|(kept, _)| *kept == key) {
+        return Ok(Arc::clone(file));
+    }
+    let file = Arc::new(RawFile::parse(path, &content(path)?, None)?);
+    let rows: usize = file.groups.iter().map(|group| group.rows.len()).sum();
+    let settled = key.modified.elapsed().is_ok_and(|age| age > SETTLED);
+    if settled && rows <= MAX_ROWS {
+        *last = Some((key, Arc::clone(&file)));
+    }
+    Ok(file)
+}
+
+/// What tells this content of the file from others; none if it would not be kept.
+fn key(path: &Path) -> Option<Key> {
+    let about = fs::metadata(path).ok()?;
+    let (length, modified) = (about.len(), about.modified().ok()?);
+    (length <= MAX_BYTES).then(|| Key { path: path.to_owned(), length, modified })
+}
