@@ -43,8 +43,20 @@ pub struct Bars {
     pub origin: Origin,
     /// One bar per trading day, dates strictly ascending.
     pub bars: Vec<Bar>,
+    /// Further columns of the file, those that were asked for, in that order.
+    pub columns: Vec<Column>,
     /// What the file was that they come from, and what was done to it.
     pub reading: Option<Reading>,
+}
+
+/// A further column of numbers, as they stand in the file. A blank cell has the value of the last row
+/// before it that has one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// One value per bar.
+    pub values: Vec<f64>,
 }
 
 /// Where bars come from.
@@ -73,9 +85,17 @@ impl fmt::Display for Origin {
 }
 
 impl Bars {
+    /// Keeps the oldest `count` bars.
+    pub fn truncate(&mut self, count: usize) {
+        self.bars.truncate(count);
+        for column in &mut self.columns {
+            column.values.truncate(count);
+        }
+    }
+
     /// The BLAKE3 hash (64 hexadecimal digits) of the content: every date and the bit pattern of
     /// every number. Symbol, origin, spelling of numbers, blank lines, column order and further
-    /// columns of the file do not enter.
+    /// columns of the file do not enter, but for those that were asked for.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("mambafleet 2026 daily bars v1");
@@ -86,6 +106,13 @@ impl Bars {
             hasher.update(&date.day().to_le_bytes());
             for number in [open, high, low, close, volume] {
                 hasher.update(&number.to_bits().to_le_bytes());
+            }
+        }
+        for Column { name, values } in &self.columns {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+            for value in values {
+                hasher.update(&value.to_bits().to_le_bytes());
             }
         }
         hasher.finalize().to_hex().to_string()
@@ -124,6 +151,7 @@ mod tests {
             symbol: Symbol::new("A").unwrap(),
             origin: Origin::Synthetic { seed: 1 },
             bars: vec![bar(2, 11.0), bar(3, 0.1 + 0.2)],
+            columns: Vec::new(),
             reading: None,
         }
     }
@@ -163,6 +191,12 @@ mod tests {
             change(&mut changed.bars[1]);
             assert_ne!(changed.fingerprint(), reference);
         }
+        let with = |name: &str, last| {
+            let column = Column { name: name.to_owned(), values: vec![1.0, last] };
+            Bars { columns: vec![column], ..two() }.fingerprint()
+        };
+        let all = [reference.clone(), with("x", 2.0), with("y", 2.0), with("x", 3.0)];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
         let mut shorter = two();
         shorter.bars.pop();
         assert_ne!(shorter.fingerprint(), reference);

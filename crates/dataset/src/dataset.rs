@@ -49,7 +49,7 @@ pub fn prepare_fold(
 ) -> Result<Dataset, DataError> {
     task.validate()?;
     evaluate.validate()?;
-    let features = feature::resolve(&task.features)?;
+    let features = feature::resolve(&task.features, bars)?;
     let split = Split::fold(bars.bars.len(), task, evaluate, fold)
         .map_err(|needed| too_few(bars, needed, "train, validate and test this task"))?;
     let raw = RawFeatures::compute(bars, task.volatility_halflife, &features);
@@ -77,7 +77,7 @@ pub fn prepare_fold(
 /// window is whole.
 pub fn with_scaler(bars: &Bars, task: &ReturnsSpec, scaler: &Scaler) -> Result<Windows, DataError> {
     task.validate()?;
-    let features = feature::resolve(&task.features)?;
+    let features = feature::resolve(&task.features, bars)?;
     scaler.check(&task.features)?;
     let needed = first_anchor(task.lookback) + 1;
     if bars.bars.len() < needed {

@@ -91,6 +91,16 @@ pub enum DataError {
         /// The columns found.
         found: String,
     },
+    /// A further column that a feature is to be made of is not there once.
+    #[error("{origin}: there is no one column \"{name}\"; {found}")]
+    NoColumn {
+        /// The file, or whatever else the bars come from.
+        origin: String,
+        /// The column looked for.
+        name: String,
+        /// The columns found.
+        found: String,
+    },
     /// The header names a column twice.
     #[error("{}: column \"{column}\" stands twice in the header", header(.path, *.line))]
     RepeatedColumn {
@@ -327,6 +337,9 @@ impl DataError {
             Self::Separator { .. } => {
                 "write the file with commas between cells and a decimal point in numbers".to_owned()
             }
+            Self::NoColumn { .. } => "a feature column:NAME is the column of that very name; correct \
+                 task.features, or add the column to the file"
+                .to_owned(),
             Self::MissingColumn { .. } | Self::RepeatedColumn { .. } => format!(
                 "the first line must name {header} once each, in any order; \
                  further columns are ignored"

@@ -21,11 +21,13 @@
 //! | `range_20` | `ln(max(sqrt((p_t^2 + ... + p_{t-19}^2) / 20), 0.0001) / sigma_t)` |
 //! | `downside_20` | `(n_t^2 + ... + n_{t-19}^2) / max(r_t^2 + ... + r_{t-19}^2, 0.00000001)` |
 //!
+//! | `column:NAME` | the number in the file's column `NAME` |
+//!
 //! with `r_s = ln(C_s / C_{s-1})`, `n_s = min(r_s, 0)` and `p_s = ln(H_s / L_s) / (2 sqrt(ln 2))`.
 
-use crate::Bar;
 use crate::nearest::nearest;
 use crate::volatility::{FLOOR, WARM_UP, log_ratio};
+use crate::{Bar, Bars, DataError};
 
 /// A feature: a named function of a row and its past.
 #[derive(Debug, Clone, Copy)]
@@ -234,8 +236,38 @@ impl UnknownFeature {
     pub fn hint(&self) -> String {
         let known = self.known.join(", ");
         match self.nearest {
-            Some(nearest) => format!("did you mean \"{nearest}\"? known features: {known}"),
-            None => format!("known features: {known}"),
+            Some(nearest) => {
+                format!("did you mean \"{nearest}\"? known features: {known}, and {COLUMN}NAME")
+            }
+            None => format!("known features: {known}, and {COLUMN}NAME for a column of the file"),
+        }
+    }
+}
+
+/// What stands before the name of a column of the file.
+const COLUMN: &str = "column:";
+
+/// The further columns that these features are made of.
+#[must_use]
+pub fn columns(features: &[String]) -> Vec<String> {
+    features.iter().filter_map(|name| name.strip_prefix(COLUMN)).map(str::to_owned).collect()
+}
+
+/// A feature of certain bars.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Resolved {
+    /// One with a formula.
+    Formula(Feature),
+    /// The further column with this index.
+    Column(usize),
+}
+
+impl Resolved {
+    /// The value at row `t`, whose past is `past`.
+    pub(crate) fn value(&self, bars: &Bars, t: usize, past: &Past<'_>) -> f64 {
+        match self {
+            Self::Formula(feature) => feature.value(past),
+            Self::Column(index) => bars.columns[*index].values[t],
         }
     }
 }
@@ -245,21 +277,39 @@ impl UnknownFeature {
 /// # Errors
 /// [`UnknownFeature`] for the first that is not.
 pub fn validate_features(names: &[String]) -> Result<(), UnknownFeature> {
-    resolve(names).map(|_| ())
+    let formulas = names.iter().filter(|name| name.strip_prefix(COLUMN).is_none_or(str::is_empty));
+    formulas.map(|name| formula(name)).try_for_each(|found| found.map(drop))
 }
 
-/// The features of these names, in this order.
-pub(crate) fn resolve(names: &[String]) -> Result<Vec<Feature>, UnknownFeature> {
-    let find = |name: &String| {
-        let known = FEATURES.into_iter().find(|feature| feature.name == name);
-        known.or_else(|| planted(name)).ok_or_else(|| {
-            let known: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
-            UnknownFeature {
-                name: name.clone(),
-                nearest: nearest(name, known.iter().copied()),
-                known,
-            }
-        })
+fn formula(name: &str) -> Result<Feature, UnknownFeature> {
+    let known = FEATURES.into_iter().find(|feature| feature.name == name);
+    known.or_else(|| planted(name)).ok_or_else(|| {
+        let known: Vec<_> = FEATURES.iter().map(|feature| feature.name).collect();
+        UnknownFeature {
+            name: name.to_owned(),
+            nearest: nearest(name, known.iter().copied()),
+            known,
+        }
+    })
+}
+
+/// The features of these names, in this order, as they are made of `bars`.
+pub(crate) fn resolve(names: &[String], bars: &Bars) -> Result<Vec<Resolved>, DataError> {
+    validate_features(names)?;
+    let find = |name: &String| match name.strip_prefix(COLUMN) {
+        None => Ok(Resolved::Formula(formula(name)?)),
+        Some(wanted) => {
+            let index = bars.columns.iter().position(|column| column.name == wanted);
+            index.map(Resolved::Column).ok_or_else(|| {
+                let found: Vec<&str> =
+                    bars.columns.iter().map(|column| column.name.as_str()).collect();
+                DataError::NoColumn {
+                    origin: bars.origin.to_string(),
+                    name: wanted.to_owned(),
+                    found: format!("found {}", found.join(", ")),
+                }
+            })
+        }
     };
     names.iter().map(find).collect()
 }

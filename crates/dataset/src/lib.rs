@@ -45,14 +45,14 @@ mod treat;
 pub mod volatility;
 mod windows;
 
-pub use bars::{Bar, Bars, CSV_COLUMNS, Origin, write_csv};
+pub use bars::{Bar, Bars, CSV_COLUMNS, Column, Origin, write_csv};
 pub use dataset::{Dataset, prepare, prepare_fold, with_scaler};
 pub use error::{DataError, Problem, Unit};
 pub use feature::{UnknownFeature, validate_features};
 pub use quality::SuspectedSplit;
 pub use read::{Layout, REPORTED_PROBLEMS, parse_csv, parse_file, read_file};
 pub use scaler::{InvalidScaler, Scaler};
-pub use source::{csv_path, data_path, load};
+pub use source::{csv_path, data_path, load, load_with};
 pub use split::{MIN_TEST, MIN_TRAIN, MIN_VALIDATION};
 pub use summary::{DatasetSummary, PartSummary};
 pub use synth::{MAX_SYNTHETIC_BARS, synthesize};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use mambafleet_protocol::{DataSource, Symbol};
 
 use crate::nearest::nearest;
-use crate::read::read_shared;
-use crate::{Bars, DataError, read_file, synthesize};
+use crate::read::{read_file_with, read_shared};
+use crate::{Bars, CSV_COLUMNS, DataError, synthesize};
 
 /// What the names of files with prices end in.
 const ENDINGS: [&str; 4] = ["csv", "parquet", "tsv", TEXT];
@@ -24,15 +24,39 @@ const PACKED: [&str; 2] = ["gz", "zst"];
 /// # Errors
 /// Every [`DataError`] about directories, files and their content; none for synthetic data.
 pub fn load(symbol: &Symbol, source: &DataSource) -> Result<Bars, DataError> {
+    load_with(symbol, source, &[])
+}
+
+/// The same with further columns of numbers, by their names in the header of the file.
+///
+/// # Errors
+/// As [`load`], and [`DataError::NoColumn`] where there is no such column; synthetic data have none.
+pub fn load_with(
+    symbol: &Symbol,
+    source: &DataSource,
+    columns: &[String],
+) -> Result<Bars, DataError> {
     match source {
-        DataSource::Synthetic { bars, seed } => Ok(synthesize(symbol, *bars, *seed)),
-        DataSource::Csv { dir, policy } if dir.is_file() => read_shared(symbol, dir, policy),
+        DataSource::Synthetic { bars, seed } => {
+            let bars = synthesize(symbol, *bars, *seed);
+            match columns.first() {
+                None => Ok(bars),
+                Some(name) => Err(DataError::NoColumn {
+                    origin: bars.origin.to_string(),
+                    name: name.clone(),
+                    found: format!("found {}", CSV_COLUMNS.join(", ")),
+                }),
+            }
+        }
+        DataSource::Csv { dir, policy } if dir.is_file() => {
+            read_shared(symbol, dir, policy, columns)
+        }
         DataSource::Csv { dir, policy } => {
             let path = data_path(dir, symbol);
             if differs_in_case(dir, &path) {
                 return Err(explain_missing(dir, symbol, path));
             }
-            read_file(symbol, &path, policy).map_err(|error| match &error {
+            read_file_with(symbol, &path, policy, columns).map_err(|error| match &error {
                 DataError::Io { source, .. } if is_missing(source) => {
                     explain_missing(dir, symbol, path)
                 }

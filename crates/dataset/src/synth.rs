@@ -50,6 +50,7 @@ pub fn synthesize(symbol: &Symbol, bars: usize, seed: u64) -> Bars {
         symbol: symbol.clone(),
         origin: Origin::Synthetic { seed },
         bars: days.into_iter().map(|date| market.day(date)).collect(),
+        columns: Vec::new(),
         reading: None,
     }
 }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use mambafleet_protocol::ReturnsSpec;
 
-use crate::feature::{Feature, Past};
+use crate::feature::{Past, Resolved};
 use crate::volatility::{WARM_UP, log_ratio};
 use crate::{Bars, Scaler, split, volatility};
 
@@ -37,12 +37,12 @@ pub(crate) struct RawFeatures {
 }
 
 impl RawFeatures {
-    pub(crate) fn compute(bars: &Bars, halflife: f64, features: &[Feature]) -> Self {
+    pub(crate) fn compute(bars: &Bars, halflife: f64, features: &[Resolved]) -> Self {
         let sigma = volatility::trailing(&bars.bars, halflife);
         let mut values = Vec::with_capacity(bars.bars.len() * features.len());
         for t in WARM_UP..bars.bars.len() {
             let past = Past::of_row(&bars.bars, &sigma, t);
-            values.extend(features.iter().map(|feature| feature.value(&past)));
+            values.extend(features.iter().map(|feature| feature.value(bars, t, &past)));
         }
         Self { sigma, values, columns: features.len() }
     }
@@ -174,7 +174,7 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feature::{FEATURES, PEEK};
+    use crate::feature::{FEATURES, Feature, PEEK};
 
     /// The bits of a feature's values up to row `t`, with other prices from the next row on or not.
     fn bits(feature: Feature, t: usize, change: bool) -> Vec<u64> {
@@ -182,7 +182,7 @@ mod tests {
         for bar in bars.bars.iter_mut().skip(t + 1).filter(|_| change) {
             bar.close *= 1.5;
         }
-        let raw = RawFeatures::compute(&bars, 20.0, &[feature]);
+        let raw = RawFeatures::compute(&bars, 20.0, &[Resolved::Formula(feature)]);
         raw.rows(WARM_UP, t).flatten().map(|value| value.to_bits()).collect()
     }
 

@@ -113,7 +113,8 @@ pub fn forecast(
         let (symbol, generation) = (symbol.clone(), snapshot.generation());
         return Err(ForecastError::OtherTask { symbol, generation });
     };
-    let bars = dataset::load(symbol, source)?;
+    let columns = dataset::feature::columns(&task.features);
+    let bars = dataset::load_with(symbol, source, &columns)?;
     let data = dataset::with_scaler(&bars, &task, &metadata.scaler)?;
     let mut model = model(&snapshot, &metadata, registry, program)?;
     let anchor = data.last_anchor();

@@ -28,7 +28,8 @@ pub(crate) struct Returns<'a> {
 impl<'a> Returns<'a> {
     /// Reads the bars.
     pub(crate) fn load(job: &'a JobSpec, task: &'a ReturnsSpec) -> Result<Self, AttemptError> {
-        let bars = dataset::load(&job.symbol, &job.data)?;
+        let columns = dataset::feature::columns(&task.features);
+        let bars = dataset::load_with(&job.symbol, &job.data, &columns)?;
         if let Some(reading) = bars.reading.as_ref().filter(|reading| reading.mended()) {
             tracing::warn!(mended = %reading, "the file has blemishes");
         }

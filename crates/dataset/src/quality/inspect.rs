@@ -75,7 +75,7 @@ pub fn inspect(
     let stem = data_stem(path).or_else(|| Some(path.file_stem()?.to_str()?.to_owned()));
     let stem = stem.unwrap_or_else(|| path.display().to_string());
     let stem = Symbol::from_dir_name(&stem).map_or(stem, |symbol| symbol.to_string());
-    let file = match content(path).and_then(|content| RawFile::parse(path, &content, None)) {
+    let file = match content(path).and_then(|content| RawFile::parse(path, &content, None, &[])) {
         Ok(file) => file,
         Err(error) => return vec![refused(path, stem, &error)],
     };

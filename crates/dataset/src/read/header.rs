@@ -36,6 +36,8 @@ pub(super) struct Columns {
     pub(super) split: Option<usize>,
     /// The symbol.
     pub(super) symbol: Option<usize>,
+    /// Further columns that are wanted.
+    pub(super) extra: Vec<usize>,
     /// Whose layout it is.
     pub(super) layout: Layout,
     /// Cells of every row.
@@ -73,6 +75,7 @@ impl Columns {
             dividend: one(DIVIDEND).filter(|_| !adjusted_already),
             split: one(SPLIT),
             symbol: SYMBOL.into_iter().find_map(one),
+            extra: Vec::new(),
             layout: Layout::Plain,
             cells: header.len(),
         };
@@ -93,6 +96,34 @@ impl Columns {
         Ok(columns)
     }
 
+    /// The same with further columns, which are found by their exact names.
+    ///
+    /// # Errors
+    /// [`DataError::NoColumn`] names one that is not there, or stands there twice.
+    pub(super) fn with(
+        mut self,
+        names: &[String],
+        header: &ByteRecord,
+        path: &Path,
+    ) -> Result<Self, DataError> {
+        for name in names {
+            let is_it = |(_, cell): &(usize, &[u8])| cell.trim_ascii() == name.as_bytes();
+            let mut places = header.iter().enumerate().filter(is_it).map(|(place, _)| place);
+            match (places.next(), places.next()) {
+                (Some(place), None) => self.extra.push(place),
+                _ => {
+                    let (name, found) = (name.clone(), describe(header));
+                    return Err(DataError::NoColumn {
+                        origin: path.display().to_string(),
+                        name,
+                        found,
+                    });
+                }
+            }
+        }
+        Ok(self)
+    }
+
     /// Where column number `column` of [`CSV_COLUMNS`] stands.
     pub(super) fn place(&self, column: usize) -> usize {
         self.positions[column]
@@ -101,7 +132,10 @@ impl Columns {
     /// Where the columns stand that count.
     pub(super) fn places(&self) -> impl Iterator<Item = usize> {
         let more = [self.adjusted, self.dividend, self.split, self.symbol];
-        self.positions.into_iter().chain(more.into_iter().flatten())
+        self.positions
+            .into_iter()
+            .chain(more.into_iter().flatten())
+            .chain(self.extra.iter().copied())
     }
 
     /// The trimmed cell of column number `column` of [`CSV_COLUMNS`].
@@ -112,7 +146,12 @@ impl Columns {
     /// The cells that must be numbers.
     pub(super) fn numbers<'r>(&self, record: &'r ByteRecord) -> impl Iterator<Item = &'r [u8]> {
         let more = [self.adjusted, self.dividend, self.split].into_iter().flatten();
-        self.positions.into_iter().skip(1).chain(more).map(|place| cell(record, place))
+        self.positions
+            .into_iter()
+            .skip(1)
+            .chain(more)
+            .chain(self.extra.iter().copied())
+            .map(|place| cell(record, place))
     }
 
     /// Whether the row has as many cells as the header; if not, says so.

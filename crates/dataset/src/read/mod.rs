@@ -21,7 +21,7 @@ use mambafleet_protocol::{PolicySpec, Symbol};
 
 use crate::nearest::nearest;
 use crate::source::data_stem;
-use crate::treat::treat;
+use crate::treat::{Treated, treat};
 use crate::{Bar, Bars, DataError, Origin, Unit, parquet};
 use dialect::Dialect;
 use header::Columns;
@@ -31,7 +31,7 @@ use row::{Cell, RowReader};
 pub use layout::Layout;
 pub(crate) use problems::Problems;
 pub use problems::REPORTED_PROBLEMS;
-pub(crate) use row::{BLANK, MAX_VOLUME, PRICES, Row};
+pub(crate) use row::{BLANK, FURTHER, MAX_VOLUME, PRICES, Row};
 pub(crate) use table_of_numbers::{SeriesRecords, unpacked};
 pub(crate) use text::quoted;
 
@@ -41,7 +41,21 @@ pub(crate) use text::quoted;
 /// # Errors
 /// [`DataError::Io`] when the file cannot be read, otherwise as [`parse_file`].
 pub fn read_file(symbol: &Symbol, path: &Path, policy: &PolicySpec) -> Result<Bars, DataError> {
-    parse_file(symbol, path, &content(path)?, policy)
+    read_file_with(symbol, path, policy, &[])
+}
+
+/// The same with further columns of numbers, by their names in the header.
+///
+/// # Errors
+/// As [`read_file`], and [`DataError::NoColumn`].
+pub(crate) fn read_file_with(
+    symbol: &Symbol,
+    path: &Path,
+    policy: &PolicySpec,
+    columns: &[String],
+) -> Result<Bars, DataError> {
+    let file = RawFile::parse(path, &content(path)?, Some(symbol), columns)?;
+    file.bars(symbol, path, policy)
 }
 
 /// The content of a file.
@@ -67,7 +81,7 @@ pub(crate) fn has_header(path: &Path) -> bool {
 ///
 /// Accepted is Parquet with flat columns, and UTF-8 text, plain or compressed with gzip or zstd, with a header that names the
 /// columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS) in any order and capitals, or in one of the
-/// [`Layout`]s of vendors; further columns are ignored. A byte order mark, CRLF and blank lines do
+/// [`Layout`]s of vendors; further columns are passed over. A byte order mark, CRLF and blank lines do
 /// no harm. Cells are separated by `,`, `;` or tabs; with `;` numbers may have decimal commas.
 /// Dates are ISO, or written in another way that can be read in one way only. With a column for
 /// the symbol, one file may hold many.
@@ -88,7 +102,7 @@ pub fn parse_file(
     content: &[u8],
     policy: &PolicySpec,
 ) -> Result<Bars, DataError> {
-    RawFile::parse(path, content, Some(symbol))?.bars(symbol, path, policy)
+    RawFile::parse(path, content, Some(symbol), &[])?.bars(symbol, path, policy)
 }
 
 /// Reads the bars of `symbol` from a file that may hold others' too: its name tells whose it is only
@@ -100,8 +114,9 @@ pub(crate) fn read_shared(
     symbol: &Symbol,
     path: &Path,
     policy: &PolicySpec,
+    columns: &[String],
 ) -> Result<Bars, DataError> {
-    let file = shared::read(path, symbol)?;
+    let file = shared::read(path, symbol, columns)?;
     let unnamed = file.groups.iter().all(|group| group.name.is_none());
     if unnamed && !data_stem(path).is_some_and(|stem| is_of(&stem, symbol)) {
         let (path, symbol) = (path.to_owned(), symbol.clone());
@@ -120,11 +135,11 @@ fn is_of(stem: &str, symbol: &Symbol) -> bool {
 /// # Errors
 /// As [`parse_file`].
 pub fn parse_csv(path: &Path, content: &[u8], policy: &PolicySpec) -> Result<Vec<Bar>, DataError> {
-    let file = RawFile::parse(path, content, None)?;
+    let file = RawFile::parse(path, content, None, &[])?;
     match file.groups.as_slice() {
         [group] => {
             let treated = treat(group, &file, policy);
-            Ok(treated.finish(path, policy)?.0)
+            Ok(treated.finish(path, policy)?.bars)
         }
         groups => {
             let symbols = groups.len();
@@ -140,6 +155,8 @@ pub(crate) struct RawFile {
     pub(crate) layout: Layout,
     /// Which columns there are beyond those of every file.
     pub(crate) has: Has,
+    /// The further columns that were asked for.
+    pub(crate) extra: Vec<String>,
     /// The rows of each symbol, in the order in which the symbols come up; where only one was
     /// wanted, of that one and of the first.
     pub(crate) groups: Vec<Group>,
@@ -180,11 +197,12 @@ impl RawFile {
         path: &Path,
         content: &[u8],
         wanted: Option<&Symbol>,
+        extra: &[String],
     ) -> Result<Self, DataError> {
         let unpacked = compression::unpack(path, content)?;
         let content = &*unpacked;
         if content.starts_with(parquet::MAGIC) {
-            return table::parse(path, content, wanted);
+            return table::parse(path, content, wanted, extra);
         }
         text::check(path, content)?;
         let mut records = Records::new(path, content);
@@ -192,10 +210,11 @@ impl RawFile {
             return Err(DataError::Empty { path: path.to_owned() });
         };
         let columns = Columns::find(&records.record, path, line)?;
+        let columns = columns.with(extra, &records.record, path)?;
         let mut survey = Records::new(path, content);
         survey.next()?;
         let dialect = Dialect::find(survey, &columns, content, path)?;
-        let mut file = Self::empty(&columns, Unit::Line);
+        let mut file = Self::empty(&columns, extra, Unit::Line);
         let reader = RowReader { columns: &columns, dialect };
         let mut places = BTreeMap::new();
         while let Some(line) = records.next()? {
@@ -208,14 +227,20 @@ impl RawFile {
         file.finish(path)
     }
 
-    fn empty(columns: &Columns, unit: Unit) -> Self {
+    fn empty(columns: &Columns, extra: &[String], unit: Unit) -> Self {
         let has = Has {
             adjusted: columns.adjusted.is_some(),
             dividend: columns.dividend.is_some(),
             split: columns.split.is_some(),
         };
-        let stray = Problems::of(unit);
-        Self { layout: columns.layout, has, groups: Vec::new(), others: Vec::new(), stray }
+        Self {
+            layout: columns.layout,
+            has,
+            extra: extra.to_vec(),
+            groups: Vec::new(),
+            others: Vec::new(),
+            stray: Problems::of(unit),
+        }
     }
 
     /// The file, unless there is nothing in it.
@@ -279,9 +304,9 @@ impl RawFile {
     /// The bars of `symbol`, treated.
     fn bars(&self, symbol: &Symbol, path: &Path, policy: &PolicySpec) -> Result<Bars, DataError> {
         let treated = treat(self.select(symbol, path)?, self, policy);
-        let (bars, reading) = treated.finish(path, policy)?;
+        let Treated { bars, columns, reading, .. } = treated.finish(path, policy)?;
         let origin = Origin::Csv { path: path.to_owned() };
-        Ok(Bars { symbol: symbol.clone(), origin, bars, reading: Some(reading) })
+        Ok(Bars { symbol: symbol.clone(), origin, bars, columns, reading: Some(reading) })
     }
 
     /// How many symbols the file holds.

@@ -34,13 +34,16 @@ pub(crate) struct Row {
     pub(crate) dividend: f64,
     /// New shares for each old one, 1 without a split.
     pub(crate) split: f64,
+    /// What stands in the further columns that were asked for; none where the cell is blank.
+    pub(crate) extra: Vec<Option<f64>>,
 }
 
 impl Row {
     /// How many of its cells are blank.
     pub(crate) fn blanks(&self, has_adjusted: bool) -> usize {
         let numbers = self.numbers.iter().filter(|number| number.is_none()).count();
-        numbers + usize::from(has_adjusted && self.adjusted.is_none())
+        let extra = self.extra.iter().filter(|number| number.is_none()).count();
+        numbers + usize::from(has_adjusted && self.adjusted.is_none()) + extra
     }
 }
 
@@ -111,6 +114,9 @@ impl Fault {
 /// What a blank cell is told in a message.
 pub(crate) const BLANK: &str = "the cell is blank; fill it in or remove the row";
 
+/// What further columns are called in a message.
+pub(crate) const FURTHER: &str = "a further column";
+
 /// Reads rows one after the other.
 pub(super) struct RowReader<'a> {
     pub(super) columns: &'a Columns,
@@ -143,8 +149,11 @@ impl RowReader<'_> {
         let dividend = other(self.columns.dividend, "dividend", as_volume).unwrap_or(0.0);
         let split = other(self.columns.split, "split", as_volume).filter(|split| *split > 0.0);
         let adjusted = if self.columns.adjusted.is_some() { adjusted } else { numbers[3] };
+        let places = self.columns.extra.iter();
+        let extra =
+            places.map(|place| self.number(cell(*place), line, FURTHER, Ok, problems)).collect();
         let date = date.filter(|_| problems.total() == before)?;
-        Some(Row { line, date, numbers, adjusted, dividend, split: split.unwrap_or(1.0) })
+        Some(Row { line, date, numbers, adjusted, dividend, split: split.unwrap_or(1.0), extra })
     }
 
     fn date(&self, cell: Cell<'_>, line: u64, problems: &mut Problems) -> Option<Date> {

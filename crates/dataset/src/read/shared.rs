@@ -29,6 +29,7 @@ struct Key {
     path: PathBuf,
     length: u64,
     modified: SystemTime,
+    columns: Vec<String>,
 }
 
 /// The file that was parsed last.
@@ -36,15 +37,19 @@ static LAST: Mutex<Option<(Key, Arc<RawFile>)>> = Mutex::new(None);
 
 /// What stands in the file: all of it, or of a very large one the rows of `symbol` alone. Whoever comes
 /// while another parses waits, and gets the same.
-pub(super) fn read(path: &Path, symbol: &Symbol) -> Result<Arc<RawFile>, DataError> {
-    let Some(key) = key(path) else {
-        return Ok(Arc::new(RawFile::parse(path, &content(path)?, Some(symbol))?));
+pub(super) fn read(
+    path: &Path,
+    symbol: &Symbol,
+    columns: &[String],
+) -> Result<Arc<RawFile>, DataError> {
+    let Some(key) = key(path, columns) else {
+        return Ok(Arc::new(RawFile::parse(path, &content(path)?, Some(symbol), columns)?));
     };
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, file)) = last.as_ref().filter(|(kept, _)| *kept == key) {
         return Ok(Arc::clone(file));
     }
-    let file = Arc::new(RawFile::parse(path, &content(path)?, None)?);
+    let file = Arc::new(RawFile::parse(path, &content(path)?, None, columns)?);
     let rows: usize = file.groups.iter().map(|group| group.rows.len()).sum();
     let settled = key.modified.elapsed().is_ok_and(|age| age > SETTLED);
     if settled && rows <= MAX_ROWS {
@@ -54,8 +59,9 @@ pub(super) fn read(path: &Path, symbol: &Symbol) -> Result<Arc<RawFile>, DataErr
 }
 
 /// What tells this content of the file from others; none if it would not be kept.
-fn key(path: &Path) -> Option<Key> {
+fn key(path: &Path, columns: &[String]) -> Option<Key> {
     let about = fs::metadata(path).ok()?;
     let (length, modified) = (about.len(), about.modified().ok()?);
-    (length <= MAX_BYTES).then(|| Key { path: path.to_owned(), length, modified })
+    let (path, columns) = (path.to_owned(), columns.to_vec());
+    (length <= MAX_BYTES).then_some(Key { path, length, modified, columns })
 }

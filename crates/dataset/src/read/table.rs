@@ -18,11 +18,12 @@ pub(super) fn parse(
     path: &Path,
     content: &[u8],
     wanted: Option<&Symbol>,
+    extra: &[String],
 ) -> Result<RawFile, DataError> {
     let fault = |Fault(fault)| DataError::Parquet { path: path.to_owned(), fault };
     let table = File::open(content).map_err(fault)?;
     let header: ByteRecord = table.names().collect();
-    let columns = Columns::find(&header, path, 0)?;
+    let columns = Columns::find(&header, path, 0)?.with(extra, &header, path)?;
     let mut cells: BTreeMap<usize, Cells> = BTreeMap::new();
     for place in columns.places() {
         cells.insert(place, table.column(place).map_err(fault)?);
@@ -31,7 +32,7 @@ pub(super) fn parse(
     let cell = |place: usize, row: usize| at(by_place.get(place).copied().flatten(), row);
     let dates = (0..table.rows()).map(|row| cell(columns.place(0), row));
     let dialect = Dialect::of_dates(dates, path)?;
-    let mut file = RawFile::empty(&columns, Unit::Row);
+    let mut file = RawFile::empty(&columns, extra, Unit::Row);
     let reader = RowReader { columns: &columns, dialect };
     let mut places = BTreeMap::new();
     for (row, number) in (0..table.rows()).zip(1..) {

@@ -19,8 +19,8 @@ use jiff::civil::Date;
 use mambafleet_protocol::{BlankSpec, InconsistentSpec, PolicySpec, SuspectedSplitSpec};
 
 use crate::quality::suspected_splits;
-use crate::read::{BLANK, Group, Problems, RawFile, Row};
-use crate::{Bar, CSV_COLUMNS, DataError};
+use crate::read::{BLANK, FURTHER, Group, Problems, RawFile, Row};
+use crate::{Bar, CSV_COLUMNS, Column, DataError};
 
 pub use consistency::PRICE_TOLERANCE;
 pub use reading::{Adjustment, Reading};
@@ -33,6 +33,8 @@ pub const ROWS_PER_DROPPED: usize = 20;
 pub(crate) struct Treated {
     /// What is left, oldest first.
     pub(crate) bars: Vec<Bar>,
+    /// The further columns that were asked for, a value per bar.
+    pub(crate) columns: Vec<Column>,
     /// Every day of which the file has a row, ascending, also if it was left out.
     pub(crate) dates: Vec<Date>,
     /// What was done.
@@ -47,6 +49,7 @@ pub(crate) fn treat(group: &Group, file: &RawFile, policy: &PolicySpec) -> Treat
     let mut problems = group.problems.clone();
     problems.merge(&file.stray);
     let mut rows = order::sort(&group.rows, policy, &mut reading, &mut problems);
+    carry_forward(&mut rows);
     let mut keep: Vec<bool> = vec![true; rows.len()];
     let mut found = Problems::of(problems.unit);
     for (row, keep) in rows.iter_mut().zip(&mut keep) {
@@ -64,11 +67,31 @@ pub(crate) fn treat(group: &Group, file: &RawFile, policy: &PolicySpec) -> Treat
     let dates = rows.iter().map(|row| row.date).collect();
     let kept = rows.iter().zip(factors).zip(keep).filter(|(_, keep)| *keep);
     let mut found = Problems::of(problems.unit);
-    let bars: Vec<Bar> =
-        kept.filter_map(|((row, factors), _)| factors.bar(row, &mut found)).collect();
+    let mut columns: Vec<Column> =
+        file.extra.iter().map(|name| Column { name: name.clone(), values: Vec::new() }).collect();
+    let mut bars = Vec::with_capacity(rows.len());
+    for ((row, factors), _) in kept {
+        if let Some(bar) = factors.bar(row, &mut found) {
+            bars.push(bar);
+            for (column, value) in columns.iter_mut().zip(&row.extra) {
+                column.values.push(value.unwrap_or_default());
+            }
+        }
+    }
     problems.merge(&found);
     reading.dropped = rows.len() - bars.len();
-    Treated { bars, dates, reading, problems }
+    Treated { bars, columns, dates, reading, problems }
+}
+
+/// Fills the blank cells of further columns with what was known last.
+fn carry_forward(rows: &mut [Row]) {
+    for at in 1..rows.len() {
+        let (before, after) = rows.split_at_mut(at);
+        let Some(last) = before.last() else { continue };
+        for (cell, known) in after[0].extra.iter_mut().zip(&last.extra) {
+            *cell = cell.or(*known);
+        }
+    }
 }
 
 /// Whether the row has blank cells; what is done about it is noted.
@@ -94,6 +117,11 @@ fn blank(
         if has_adjusted && row.adjusted.is_none() {
             problems.add(row.line, Some("adjusted close"), || BLANK.to_owned());
         }
+        if row.extra.contains(&None) {
+            problems.add(row.line, Some(FURTHER), || {
+                "the cell is blank, and so is every one before it".to_owned()
+            });
+        }
     }
     true
 }
@@ -104,12 +132,8 @@ impl Treated {
     /// # Errors
     /// [`DataError::Malformed`], [`DataError::NoBars`], [`DataError::TooManyDropped`] or
     /// [`DataError::SuspectedSplit`].
-    pub(crate) fn finish(
-        self,
-        path: &Path,
-        policy: &PolicySpec,
-    ) -> Result<(Vec<Bar>, Reading), DataError> {
-        self.problems.into_error(path)?;
+    pub(crate) fn finish(self, path: &Path, policy: &PolicySpec) -> Result<Self, DataError> {
+        self.problems.clone().into_error(path)?;
         let path = path.to_owned();
         let Reading { dropped, .. } = self.reading;
         let rows = self.bars.len() + dropped;
@@ -126,6 +150,6 @@ impl Treated {
                 return Err(DataError::SuspectedSplit { path, first, more });
             }
         }
-        Ok((self.bars, self.reading))
+        Ok(self)
     }
 }

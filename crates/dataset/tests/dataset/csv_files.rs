@@ -252,7 +252,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_back_bit_for_bit(bars in any_bars()) {
         let origin = Origin::Synthetic { seed: 0 };
-        let bars = Bars { symbol: symbol("A"), origin, bars, reading: None };
+        let bars = Bars { symbol: symbol("A"), origin, bars, columns: Vec::new(), reading: None };
         let mut text = Vec::new();
         write_csv(&bars, &mut text).unwrap();
         let again = Bars { bars: parse(&text).unwrap(), ..bars.clone() };

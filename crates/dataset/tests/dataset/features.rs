@@ -1,12 +1,12 @@
 //! Features: their values, and that they do not look ahead.
 
 use jiff::civil::date;
-use mambafleet_dataset::feature::FEATURES;
+use mambafleet_dataset::feature::{self, FEATURES};
 use mambafleet_dataset::volatility::WARM_UP;
 use mambafleet_dataset::{
-    Bar, Bars, DataError, Origin, Scaler, prepare, validate_features, with_scaler,
+    Bar, Bars, DataError, Origin, Scaler, load_with, prepare, validate_features, with_scaler,
 };
-use mambafleet_protocol::ReturnsSpec;
+use mambafleet_protocol::{DataSource, PolicySpec, ReturnsSpec};
 use proptest::prelude::*;
 
 use crate::{bars, symbol, task};
@@ -27,7 +27,13 @@ fn small() -> Bars {
         Bar { date: date(2024, 1, 1 + i), open, high, low, close, volume }
     };
     let origin = Origin::Synthetic { seed: 0 };
-    Bars { symbol: symbol("A"), origin, bars: (0..30).map(bar).collect(), reading: None }
+    Bars {
+        symbol: symbol("A"),
+        origin,
+        bars: (0..30).map(bar).collect(),
+        columns: Vec::new(),
+        reading: None,
+    }
 }
 
 #[test]
@@ -117,6 +123,59 @@ proptest! {
             prop_assert_ne!(known_at(&before, &task, &scaler, 119).0, changed, "{}", feature.name);
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "test files need no atomic write")]
+#[test]
+fn further_columns_of_a_file_are_features() {
+    let base = bars(120);
+    let mut text = Vec::new();
+    mambafleet_dataset::write_csv(&base, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    // Mood is blank on every third day but the first: it stays what it was.
+    let mood = |row: usize| if row % 3 == 2 { String::new() } else { format!("{}.5", row) };
+    let lines = text.lines().enumerate().map(|(at, line)| match at {
+        0 => format!("{line},mood,Big Cap"),
+        at => format!("{line},{},{}", mood(at - 1), 1000 - at),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("AAPL.csv"), &text).unwrap();
+    let policy = PolicySpec::USUAL;
+    let source = DataSource::Csv { dir: dir.path().to_owned(), policy };
+    let task = ReturnsSpec {
+        features: ["column:Big Cap", "log_return", "column:mood"].map(str::to_owned).to_vec(),
+        ..task()
+    };
+    let names = feature::columns(&task.features);
+    assert_eq!(names, ["Big Cap", "mood"]);
+    let loaded = load_with(&symbol("AAPL"), &source, &names).unwrap();
+    let windows = with_scaler(&loaded, &task, &identity(&task)).unwrap();
+    let newest = windows.window(100).len() - 3;
+    assert_eq!(windows.window(100)[newest], 899.0);
+    assert_eq!(windows.window(100)[newest + 2], 100.5);
+    assert_eq!(windows.window(101)[newest + 2], 100.5, "blank: what was known last");
+    // Other values from the next row on change nothing.
+    let mut later = loaded.clone();
+    for column in &mut later.columns {
+        column.values[101..].fill(7.0);
+    }
+    let changed = with_scaler(&later, &task, &identity(&task)).unwrap();
+    assert_eq!(windows.window(100), changed.window(100));
+    assert_ne!(windows.window(102), changed.window(102));
+    // They belong to the content once they are asked for.
+    let plain = load_with(&symbol("AAPL"), &source, &[]).unwrap();
+    assert_eq!(plain.fingerprint(), base.fingerprint());
+    assert_ne!(loaded.fingerprint(), base.fingerprint());
+
+    let error = load_with(&symbol("AAPL"), &source, &["Mood".to_owned()]).unwrap_err();
+    assert!(
+        error.to_string().contains("no one column \"Mood\"; found \"date\", \"open"),
+        "{error}"
+    );
+    std::fs::write(dir.path().join("AAPL.csv"), text.replace("100.5", "high")).unwrap();
+    let error = load_with(&symbol("AAPL"), &source, &names).unwrap_err().to_string();
+    assert!(error.contains("\"high\" is not a number") && error.contains("102"), "{error}");
 }
 
 #[test]

@@ -7,7 +7,9 @@ use jiff::civil::date;
 use mambafleet_dataset::columns::{Column, Unwritable, Values, parquet};
 use mambafleet_dataset::quality::{FindingKind, Settings, Verdict, inspect};
 use mambafleet_dataset::{Bar, Bars, DataError, Layout, load, parse_file};
-use mambafleet_protocol::{BlankSpec, DataSource, DuplicateSpec, PolicySpec, TaskSpec};
+use mambafleet_protocol::{
+    BlankSpec, DataSource, DuplicateSpec, EvaluateSpec, PolicySpec, ReturnsSpec,
+};
 use proptest::prelude::*;
 
 use crate::{bars, symbol};
@@ -145,7 +147,11 @@ fn one_file_per_symbol_or_one_for_all() {
     assert_eq!(load(&symbol("MSFT"), &source(&long)).unwrap().bars, bars.bars[..50]);
     let error = load(&symbol("MSF"), &source(&long)).unwrap_err();
     assert!(matches!(error, DataError::NotInFile { symbols: 2, .. }), "{error}");
-    let settings = |_: Option<&_>| Settings { policy: PolicySpec::USUAL, task: TaskSpec::usual() };
+    let settings = |_: Option<&_>| Settings {
+        policy: PolicySpec::USUAL,
+        task: ReturnsSpec::usual(),
+        evaluate: EvaluateSpec::USUAL,
+    };
     let found = inspect(&long, true, &settings);
     assert_eq!(found.len(), 2);
     assert_eq!((found[0].bars, found[0].count(FindingKind::Unreadable)), (80, 0));
@@ -274,7 +280,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("AAPL.parquet");
         store(&path, &content);
-        let settings = |_: Option<&_>| Settings { policy: PolicySpec::USUAL, task: TaskSpec::usual() };
+        let settings = |_: Option<&_>| Settings { policy: PolicySpec::USUAL, task: ReturnsSpec::usual(), evaluate: EvaluateSpec::USUAL };
         for one in inspect(&path, true, &settings) {
             prop_assert_eq!(one.verdict == Verdict::Refused, one.cause.is_some());
         }
