@@ -24,7 +24,7 @@ pub use emitter::Emitter;
 pub use evaluation::{HorizonMetrics, Metrics, TestMetrics};
 pub use failure::AttemptError;
 pub use fingerprint::fingerprint;
-pub use forecast::{Forecast, ForecastError, HorizonForecast, forecast};
+pub use forecast::{Forecast, ForecastError, Forecaster, HorizonForecast, Wanted, forecast};
 pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds};
 pub use serve::{ServeError, serve};
 pub use stderr::log_writer;

@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) task: TaskSpec,
     pub(crate) model: Model,
     pub(crate) train: Train,
+    pub(crate) predict: Predict,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -206,6 +207,14 @@ pub(crate) struct Train {
     patience: usize,
     validation_stride: usize,
     pub(crate) seed: u64,
+}
+
+/// When `predict` warns.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Predict {
+    pub(crate) max_age_days: WordOrCount,
+    pub(crate) max_model_age_days: WordOrCount,
 }
 
 impl Train {
