@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use jiff::civil::Date;
 
 use crate::config::{parse_duration, parse_size};
 use crate::exit;
@@ -88,6 +89,10 @@ pub(crate) enum Format {
     Human,
     /// JSON with a schema version: one value, or a line per event while training
     Json,
+    /// Comma-separated values, for what `predict` prints
+    Csv,
+    /// Parquet, for what `predict` writes
+    Parquet,
 }
 
 #[derive(Debug, Subcommand)]
@@ -259,6 +264,17 @@ pub(crate) struct PredictArgs {
     /// generation was trained on, read anew
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) data: Option<PathBuf>,
+    /// Forecast as of this day: from the newest bar up to and including it, knowing nothing later
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) as_of: Option<Date>,
+    /// Warn if the newest bar is older than this many calendar days, or "none" [configuration key:
+    /// predict.max_age_days]
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_age: Option<String>,
+    /// Write to this file, whole, instead of standard output; its ending tells the format (.parquet,
+    /// .csv, .json) where --format does not
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +326,12 @@ fn set_size(text: &str) -> Result<usize, String> {
         return usize::try_from(size).map_err(|error| error.to_string());
     }
     Err("expected a size from 1B to 4GiB".to_owned())
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let date = text.parse().ok().filter(|_| digits && text.len() == 10);
+    date.ok_or_else(|| "expected a date, such as 2024-12-31".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -413,8 +435,29 @@ Exit codes:
 
 /// What the help says about `predict`.
 const PREDICT_HELP: &str = "\
+Warnings, on standard error and in JSON, change no exit code:
+
+  old_bars   the newest bar is older than predict.max_age_days, as of today or --as-of
+  old_model  the bars that the generation was trained on end more than predict.max_model_age_days
+             before the newest one
+  in_sample  as of that day, weights were fitted or chosen on what is forecast
+
+Examples:
+  $ mambafleet predict --symbols AAPL,MSFT --data prices
+  $ mambafleet predict --as-of 2024-06-28 --format csv
+  $ mambafleet predict --output forecasts.parquet
+
+CSV and Parquet have a row for each symbol, horizon and quantile level: symbol, generation, as_of
+(day of the bar it is made from), close, volatility, horizon (in bars), level, log_return, price,
+synthetic.
+
+JSON (type \"predictions\"): as_of (the day asked for), forecasts (each with symbol, generation,
+skipped, as_of, close, volatility, synthetic, trained_to, unseen_from, levels, horizons, warnings),
+failures. With --output (type \"predictions_written\"): file, forecasts, rows, warnings, failures.
+
 Exit codes:
     0  forecast
+    1  the system refused to write
     2  wrong usage or configuration
     3  some symbols could not be forecast, the others are
     4  there is no store, or nothing is selected

@@ -151,6 +151,10 @@ impl From<ForecastError> for CliError {
                 Self::new(Exit::SomeFailed, error.to_string())
                     .with_hint("set train.command to the program that forecasts")
             }
+            error @ ForecastError::NoBarYet { .. } => {
+                Self::new(Exit::SomeFailed, error.to_string())
+                    .with_hint("give a later day to --as-of")
+            }
             error => Self::new(Exit::SomeFailed, cause_chain(&error)),
         }
     }

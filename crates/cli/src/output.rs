@@ -54,8 +54,7 @@ impl Output {
         human: impl FnOnce() -> String,
     ) -> Result<(), CliError> {
         if self.is_json() {
-            let envelope = Envelope { schema: OUTPUT_SCHEMA, kind, value };
-            print(&serde_json::to_string_pretty(&envelope)?)
+            write_out(json_text(kind, value)?.as_bytes())
         } else {
             print(human().trim_end())
         }
@@ -67,6 +66,11 @@ impl Output {
             return Ok(());
         }
         print(&json_line(kind, value)?)
+    }
+
+    /// Writes a result that is no text for people, as it is.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Result<(), CliError> {
+        write_out(bytes)
     }
 
     /// Prints one line to standard output.
@@ -105,10 +109,21 @@ pub(crate) fn json_line<T: Serialize>(kind: &str, value: T) -> Result<String, se
     serde_json::to_string(&Envelope { schema: OUTPUT_SCHEMA, kind, value })
 }
 
-/// Writes a line to standard output. A reader that has seen enough (`| head`) is no error.
+/// A value of type `kind` as JSON on some lines.
+pub(crate) fn json_text<T: Serialize>(kind: &str, value: T) -> Result<String, serde_json::Error> {
+    let envelope = Envelope { schema: OUTPUT_SCHEMA, kind, value };
+    serde_json::to_string_pretty(&envelope).map(|text| text + "\n")
+}
+
+/// Writes a line to standard output.
 fn print(text: &str) -> Result<(), CliError> {
+    write_out(format!("{text}\n").as_bytes())
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+fn write_out(bytes: &[u8]) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

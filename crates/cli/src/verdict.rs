@@ -6,7 +6,7 @@ use mambafleet_evaluation::shrinkage::median_of;
 use mambafleet_evaluation::{Comparison, Shrinkage};
 use mambafleet_protocol::{Outcome, ReturnsSpec, Symbol, TaskSpec};
 use mambafleet_worker::{
-    FORECASTS_FILE, ForecastMetrics, Forecaster, HorizonMetrics, LossKind, METADATA_FILE,
+    Contender, FORECASTS_FILE, ForecastMetrics, HorizonMetrics, LossKind, METADATA_FILE,
     METRICS_FILE, Metadata, Metrics,
 };
 use rayon::prelude::*;
@@ -60,7 +60,7 @@ pub(crate) struct HorizonVerdict {
 /// Every metric of one forecast, over symbols.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct ForecastVerdict {
-    pub(crate) of: Forecaster,
+    pub(crate) of: Contender,
     pub(crate) rmse: Option<Distribution>,
     pub(crate) mae: Option<Distribution>,
     pub(crate) mase: Option<Distribution>,
@@ -78,8 +78,8 @@ pub(crate) struct ForecastVerdict {
 /// One forecast compared with another, over symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct ComparedVerdict {
-    pub(crate) of: Forecaster,
-    pub(crate) against: Forecaster,
+    pub(crate) of: Contender,
+    pub(crate) against: Contender,
     pub(crate) loss: LossKind,
     #[serde(flatten)]
     pub(crate) tally: Tally,
@@ -197,7 +197,7 @@ fn of_horizon(horizon: usize, judged: &[Judged]) -> HorizonVerdict {
 /// Every metric of every forecast, in the order of the first symbol's.
 fn forecasts(metrics: &[&HorizonMetrics]) -> Vec<ForecastVerdict> {
     let order = metrics.first().map(|first| first.forecasts.as_slice()).unwrap_or_default();
-    let of_one = |of: Forecaster| {
+    let of_one = |of: Contender| {
         let all = || metrics.iter().flat_map(|m| &m.forecasts).filter(move |one| one.of == of);
         let metric = |value: &dyn Fn(&ForecastMetrics) -> Option<f64>| {
             Distribution::of(all().filter_map(value))
@@ -223,7 +223,7 @@ fn forecasts(metrics: &[&HorizonMetrics]) -> Vec<ForecastVerdict> {
 /// Every comparison, in the order of the first symbol's.
 fn comparisons(metrics: &[&HorizonMetrics]) -> Vec<ComparedVerdict> {
     let order = metrics.first().map(|first| first.comparisons.as_slice()).unwrap_or_default();
-    let of_one = |(of, against, loss): (Forecaster, Forecaster, LossKind)| {
+    let of_one = |(of, against, loss): (Contender, Contender, LossKind)| {
         let all = metrics.iter().flat_map(|m| &m.comparisons);
         let same = all.filter(|one| (one.of, one.against, one.loss) == (of, against, loss));
         let tests: Vec<Comparison> = same.map(|one| one.test).collect();
@@ -234,15 +234,15 @@ fn comparisons(metrics: &[&HorizonMetrics]) -> Vec<ComparedVerdict> {
 
 impl HorizonVerdict {
     /// The metrics of one forecast.
-    pub(crate) fn forecast(&self, of: Forecaster) -> Option<&ForecastVerdict> {
+    pub(crate) fn forecast(&self, of: Contender) -> Option<&ForecastVerdict> {
         self.forecasts.iter().find(|one| one.of == of)
     }
 
     /// One comparison.
     pub(crate) fn compared(
         &self,
-        of: Forecaster,
-        against: Forecaster,
+        of: Contender,
+        against: Contender,
         loss: LossKind,
     ) -> Option<Tally> {
         let wanted = (of, against, loss);

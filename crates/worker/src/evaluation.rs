@@ -88,7 +88,7 @@ pub struct HorizonMetrics {
 /// Whose forecast it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Forecaster {
+pub enum Contender {
     /// The final forecast: the model, shrunk as far as validation asked for.
     Model,
     /// The model as it was trained; its point forecast is its median.
@@ -107,7 +107,7 @@ pub enum Forecaster {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForecastMetrics {
     /// Whose it is.
-    pub of: Forecaster,
+    pub of: Contender,
     /// Its point forecasts, in log return.
     pub point: PointMetrics,
     /// Its quantiles, in units of volatility; none where it has no quantiles.
@@ -119,9 +119,9 @@ pub struct ForecastMetrics {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ComparedMetrics {
     /// The forecast.
-    pub of: Forecaster,
+    pub of: Contender,
     /// The other one.
-    pub against: Forecaster,
+    pub against: Contender,
     /// By what they are compared.
     pub loss: LossKind,
     /// The test.
@@ -292,6 +292,9 @@ fn columns<'a>(
     })
 }
 
+/// Who forecasts, the point forecasts, and the quantiles of those who have some.
+type Made<'a> = (Contender, &'a [f64], Option<&'a [f64]>);
+
 impl Columns<'_> {
     /// The pinball loss of every sample.
     fn pinball(&self, forecasts: &[f64]) -> Vec<f64> {
@@ -303,17 +306,14 @@ impl Columns<'_> {
     }
 
     /// Every forecast there is: whose, its points, and its quantiles if it has any.
-    fn forecasts<'a>(
-        &'a self,
-        zeros: &'a [f64],
-    ) -> [(Forecaster, &'a [f64], Option<&'a [f64]>); 6] {
+    fn forecasts<'a>(&'a self, zeros: &'a [f64]) -> [Made<'a>; 6] {
         [
-            (Forecaster::Model, &self.points, Some(&self.quantiles)),
-            (Forecaster::Raw, &self.raw_points, Some(&self.raw)),
-            (Forecaster::Zero, zeros, None),
-            (Forecaster::TrainMean, &self.train_mean, None),
-            (Forecaster::Ridge, &self.ridge, None),
-            (Forecaster::EwmaQuantiles, &self.baseline_points, Some(&self.baseline)),
+            (Contender::Model, &self.points, Some(&self.quantiles)),
+            (Contender::Raw, &self.raw_points, Some(&self.raw)),
+            (Contender::Zero, zeros, None),
+            (Contender::TrainMean, &self.train_mean, None),
+            (Contender::Ridge, &self.ridge, None),
+            (Contender::EwmaQuantiles, &self.baseline_points, Some(&self.baseline)),
         ]
     }
 
@@ -346,7 +346,7 @@ impl Columns<'_> {
 
     /// The final and the raw forecast against each baseline: by squared error, and by pinball loss
     /// against the one that has quantiles.
-    fn comparisons(&self, all: &[(Forecaster, &[f64], Option<&[f64]>); 6]) -> Vec<ComparedMetrics> {
+    fn comparisons(&self, all: &[Made<'_>; 6]) -> Vec<ComparedMetrics> {
         let (own, baselines) = all.split_at(2);
         let mut compared = Vec::new();
         for &(of, points, quantiles) in own {
@@ -423,7 +423,7 @@ mod tests {
         let found = columns(&task(), &test).next().unwrap().metrics();
         assert_eq!((found.pinball, found.skill_against_zero), (found.baseline_pinball, 0.0));
         let raw = &found.forecasts[1];
-        assert_eq!(raw.of, Forecaster::Raw);
+        assert_eq!(raw.of, Contender::Raw);
         assert!((raw.point.skill_against_zero - 0.75).abs() < 1e-6, "{raw:?}");
         assert!((raw.point.mase.unwrap() - raw.point.mae / 0.01).abs() < 1e-12);
         let measures: Vec<_> = alarms(&task(), &test, &AlarmSpec::USUAL)

@@ -34,11 +34,11 @@ pub use attempt::run_attempt;
 pub use backtest::{Backtest, BacktestError, BacktestRow, backtest};
 pub use emitter::Emitter;
 pub use evaluation::{
-    ComparedMetrics, ForecastMetrics, Forecaster, HorizonMetrics, LossKind, Metrics, TestMetrics,
+    ComparedMetrics, Contender, ForecastMetrics, HorizonMetrics, LossKind, Metrics, TestMetrics,
 };
 pub use failure::{AttemptError, Implausible};
 pub use fingerprint::fingerprint;
-pub use forecast::{Forecast, ForecastError, HorizonForecast, forecast};
+pub use forecast::{Forecast, ForecastError, Forecaster, HorizonForecast, Wanted, forecast};
 pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds, WarmStart};
 pub use models::Trial;
 pub use out_of_sample::FORECASTS_FILE;

@@ -52,7 +52,7 @@ pub(crate) fn run(common: &Common, path: Option<&Path>, output: Output) -> Resul
     let Files { prices, others } = list(path)?;
     if prices.is_empty() {
         let message = format!("{} holds no files of prices", path.display());
-        let hint = "their names end in .csv, .tsv or .txt, also with .gz or .zst behind";
+        let hint = "their names end in .csv, .parquet, .tsv or .txt, also with .gz or .zst behind";
         return Err(CliError::new(Exit::NothingSelected, message).with_hint(hint));
     }
     let own = own_settings(&loaded)?;

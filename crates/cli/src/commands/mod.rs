@@ -34,7 +34,7 @@ use mambafleet_backend::Registry;
 use mambafleet_backend_command::CommandBackend;
 use mambafleet_backend_native::NativeBackend;
 
-use crate::args::{Cli, Command, Common, DataCommand};
+use crate::args::{Cli, Command, Common, DataCommand, Format};
 use crate::config::{Config, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -51,6 +51,12 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         _ => logging::init("warn", false),
     }
     let common = cli.common;
+    if matches!(common.format, Format::Csv | Format::Parquet)
+        && !matches!(cli.command, Command::Predict(_))
+    {
+        let error = CliError::usage("only `predict` has forecasts to give as CSV or Parquet");
+        return Err(error.with_hint("leave --format out, or say --format json"));
+    }
     match cli.command {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),

@@ -35,7 +35,10 @@ fn special(path: &str) -> Option<Kind> {
         "model.dt_rank" | "run.parallel" => Kind::WholeOrAuto,
         "run.timeout" | "run.stall_timeout" => Kind::DurationOrNone,
         "run.memory_limit" => Kind::SizeOrNone,
-        "run.jobs_per_worker" | "run.max_failures" => Kind::WordOrWhole("none"),
+        "run.jobs_per_worker"
+        | "run.max_failures"
+        | "predict.max_age_days"
+        | "predict.max_model_age_days" => Kind::WordOrWhole("none"),
         "data.adjust" => Kind::Choice(&["auto", "none"]),
         "data.blank" => Kind::Choice(&["drop", "refuse"]),
         "data.duplicates" => Kind::Choice(&["equal", "last", "refuse"]),

@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) train: Train,
     pub(crate) evaluate: EvaluateSpec,
     promote: Promote,
+    pub(crate) predict: Predict,
     pub(crate) search: Search,
 }
 
@@ -238,6 +239,14 @@ pub(crate) struct Train {
     validation_stride: usize,
     init: InitSpec,
     pub(crate) seed: u64,
+}
+
+/// When `predict` warns.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Predict {
+    pub(crate) max_age_days: WordOrCount,
+    pub(crate) max_model_age_days: WordOrCount,
 }
 
 impl Train {

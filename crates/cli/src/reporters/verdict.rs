@@ -1,7 +1,7 @@
 //! The table of what forecasts over many symbols are worth.
 
 use mambafleet_evaluation::across::{Distribution, Tally};
-use mambafleet_worker::{Forecaster, LossKind};
+use mambafleet_worker::{Contender, LossKind};
 
 use super::plain::count;
 use crate::table::{Column, number, render};
@@ -45,31 +45,31 @@ fn moved(horizon: &HorizonVerdict) -> String {
 
 fn row(horizon: &HorizonVerdict) -> Vec<String> {
     type Metric = fn(&ForecastVerdict) -> Option<Distribution>;
-    let of = |of: Forecaster, metric: Metric| horizon.forecast(of).and_then(metric);
+    let of = |of: Contender, metric: Metric| horizon.forecast(of).and_then(metric);
     let mean = |found: Option<Distribution>, digits: usize| {
         found.map_or_else(none, |found| format!("{:.digits$}", found.mean))
     };
     let skill = |value: Option<f64>| value.map_or_else(none, |value| format!("{value:+.4}"));
-    let points = of(Forecaster::Model, |one| one.skill_against_zero);
+    let points = of(Contender::Model, |one| one.skill_against_zero);
     let pinball = |forecaster| {
         of(forecaster, |one| one.pinball).map_or_else(none, |found| number(found.mean))
     };
     let (right, up) = (
-        of(Forecaster::Raw, |one| one.directional_accuracy),
-        of(Forecaster::Raw, |one| one.always_up),
+        of(Contender::Raw, |one| one.directional_accuracy),
+        of(Contender::Raw, |one| one.always_up),
     );
-    let tally = horizon.compared(Forecaster::Model, Forecaster::EwmaQuantiles, LossKind::Pinball);
+    let tally = horizon.compared(Contender::Model, Contender::EwmaQuantiles, LossKind::Pinball);
     vec![
         horizon.horizon.to_string(),
-        pinball(Forecaster::Model),
-        pinball(Forecaster::EwmaQuantiles),
+        pinball(Contender::Model),
+        pinball(Contender::EwmaQuantiles),
         skill(horizon.pinball_skill.map(|found| found.mean)),
         skill(horizon.pinball_skill.map(|found| found.min)),
-        mean(of(Forecaster::Model, |one| one.coverage), 3),
+        mean(of(Contender::Model, |one| one.coverage), 3),
         skill(points.map(|found| found.median)),
         skill(points.map(|found| found.min)),
         format!("{}/{}", mean(right, 3), mean(up, 3)),
-        mean(of(Forecaster::Raw, |one| one.ic), 3),
+        mean(of(Contender::Raw, |one| one.ic), 3),
         cross_section(horizon),
         tally.map_or_else(none, |Tally { better, worse, .. }| format!("{better}/{worse}")),
     ]
