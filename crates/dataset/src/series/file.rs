@@ -63,17 +63,9 @@ impl SeriesFile {
         let first_line = records.next()?.ok_or_else(no_rows)?;
         let comma = records.may_have_decimal_commas();
         let wanted = Wanted { path, header: &header, header_line, first_line, comma };
-        let (columns, targets, inputs) = wanted.settle(records.record(), task)?;
-        let places =
-            columns.iter().map(|name| wanted.place(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut file = Self {
-            path: path.to_owned(),
-            targets,
-            inputs,
-            values: Vec::new(),
-            labels: Vec::new(),
-            columns,
-        };
+        let mut file = wanted.file(records.record(), task)?;
+        let places = file.columns.iter().map(|name| wanted.place(name));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
         let mut line = first_line;
         loop {
             wanted.row(records.record(), line, &places, &mut file)?;
@@ -117,12 +109,8 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Columns, targets, and the indices among the columns of what the model sees.
-    fn settle(
-        &self,
-        first: &ByteRecord,
-        task: &SeriesSpec,
-    ) -> Result<(Vec<String>, Vec<String>, Vec<usize>), SeriesError> {
+    /// The file with the columns that the task wants, and no rows yet.
+    fn file(&self, first: &ByteRecord, task: &SeriesSpec) -> Result<SeriesFile, SeriesError> {
         let numbers = || -> Result<Vec<String>, SeriesError> {
             let cells = self.header.iter().zip(first);
             let numeric = cells.filter(|(_, cell)| number(cell, self.comma).is_some());
@@ -141,7 +129,8 @@ impl Wanted<'_> {
         columns.extend(inputs.iter().filter(|name| !targets.contains(name)).cloned());
         let place = |name: &String| columns.iter().position(|column| column == name);
         let inputs = inputs.iter().filter_map(place).collect();
-        Ok((columns, targets, inputs))
+        let (path, values, labels) = (self.path.to_owned(), Vec::new(), Vec::new());
+        Ok(SeriesFile { path, targets, columns, inputs, values, labels })
     }
 
     /// Where a column stands.
