@@ -27,6 +27,7 @@ mod models;
 mod notify;
 mod python;
 mod pytorch;
+mod series;
 mod store;
 mod stress;
 #[cfg(unix)]
