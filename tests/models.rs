@@ -201,3 +201,79 @@ fn a_feature_that_peeks_into_tomorrow_trips_the_alarm() {
     assert_eq!(failed["attempts"], 1, "what is implausible is not tried again");
     assert!(!sandbox.path("mambafleet-store/symbols/AAPL/000001").exists());
 }
+
+#[test]
+fn a_backtest_is_what_was_forecast_and_what_happened() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train --symbols AAPL --set evaluate.folds=2").expect(0);
+    let kept = sandbox.run("backtest AAPL --format json").expect(0).json();
+    let rows = kept["rows"].as_array().unwrap();
+    let metrics = newest(&sandbox, "AAPL", "metrics.json");
+    let samples = metrics["test"]["samples"].as_u64().unwrap() as usize;
+    // Two horizons, 1 and 3.
+    assert_eq!((rows.len(), &kept["levels"].as_array().unwrap().len()), (2 * samples, &5));
+    let number = |row: &Value, key: &str| row[key].as_f64().unwrap();
+    let close = |index: usize| number(&rows[2 * index], "close");
+    for index in 0..samples - 3 {
+        let (day, later) = (&rows[2 * index], &rows[2 * index + 1]);
+        assert_eq!((&day["horizon"], &later["horizon"]), (&1.into(), &3.into()));
+        for (row, ahead) in [(day, 1), (later, 3)] {
+            let happened = (close(index + ahead) / close(index)).ln();
+            assert!((number(row, "outcome") - happened).abs() < 1e-5, "{row}");
+        }
+    }
+    let folds: Vec<_> = rows.iter().map(|row| row["fold"].as_u64().unwrap()).collect();
+    assert!(folds.is_sorted() && folds[0] == 0 && folds[2 * samples - 1] == 1);
+
+    // The last fold's model is the one that is kept, so forecasts as of its days are the same.
+    for row in [&rows[2 * samples - 20], &rows[2 * samples - 1]] {
+        let as_of = row["as_of"].as_str().unwrap();
+        let predicted =
+            sandbox.run(&format!("predict --symbols AAPL --as-of {as_of} --format json"));
+        let predicted = predicted.expect(0).json();
+        let horizons = predicted["forecasts"][0]["horizons"].as_array().unwrap();
+        let one = horizons.iter().find(|one| one["horizon"] == row["horizon"]).unwrap();
+        let pairs = row["log_returns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip(one["log_returns"].as_array().unwrap());
+        for (kept, predicted) in pairs {
+            let (kept, predicted) = (kept.as_f64().unwrap(), predicted.as_f64().unwrap());
+            assert!((kept - predicted).abs() <= 1e-6 * predicted.abs(), "{kept} {predicted}");
+        }
+        assert!((number(row, "point") - number(one, "point")).abs() < 1e-9);
+    }
+    let csv = sandbox.run("backtest AAPL@1 --format csv").expect(0).stdout;
+    let lines: Vec<_> = csv.lines().collect();
+    assert!(lines[0].ends_with(",point,q0.05,q0.25,q0.5,q0.75,q0.95,outcome"), "{}", lines[0]);
+    assert_eq!(lines.len(), 1 + 2 * samples);
+    let human = sandbox.run("backtest AAPL").expect(0).stdout;
+    assert!(human.contains("out-of-sample days") && human.contains("synthetic"), "{human}");
+}
+
+#[test]
+fn columns_of_a_file_can_be_features() {
+    let sandbox = Sandbox::new();
+    sandbox.run("data synth prices --symbols AAPL").expect(0);
+    let text = std::fs::read_to_string(sandbox.path("prices/AAPL.csv")).unwrap();
+    let lines = text.lines().enumerate().map(|(at, line)| match at {
+        0 => format!("{line},mood"),
+        at => format!("{line},{}", at % 7),
+    });
+    sandbox.write("prices/AAPL.csv", lines.collect::<Vec<_>>().join("\n") + "\n");
+    let features = "--set task.features=[\"log_return\",\"column:mood\"]";
+    sandbox.run(&format!("train --symbols AAPL --data prices {features}")).expect(0);
+    let scaler = newest(&sandbox, "AAPL", "metadata.json")["scaler"].clone();
+    assert_eq!(scaler["features"][1], "column:mood");
+    assert!((scaler["mean"][1].as_f64().unwrap() - 3.0).abs() < 0.1, "{scaler}");
+    sandbox.run("predict --symbols AAPL").expect(0);
+    let failed = sandbox
+        .run("train --symbols AAPL --data prices --format json --set task.features=[\"column:Mood\"]")
+        .expect(3);
+    let failed = failed.outcome("AAPL");
+    assert_eq!(failed["kind"], "data");
+    assert!(
+        failed["cause"].as_str().unwrap().contains("AAPL.csv: there is no one column \"Mood\"")
+    );
+}

@@ -89,7 +89,7 @@ pub(crate) enum Format {
     Human,
     /// JSON with a schema version: one value, or a line per event while training
     Json,
-    /// Comma-separated values, for what `predict` prints
+    /// Comma-separated values, for what `predict` and `backtest` print
     Csv,
     /// Parquet, for what `predict` writes
     Parquet,
@@ -131,6 +131,13 @@ pub(crate) enum Command {
     /// Forecast from the newest bars with the newest generations
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),
+    /// Write the out-of-sample forecasts that a generation keeps beside what happened
+    #[command(after_help = store::BACKTEST_HELP)]
+    Backtest {
+        /// A symbol, or one of its generations as SYMBOL@NUMBER
+        #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]
+        target: String,
+    },
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),

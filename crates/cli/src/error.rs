@@ -5,7 +5,7 @@ use mambafleet_dataset::DataError;
 use mambafleet_orchestrator::{RecordError, RunError};
 use mambafleet_protocol::{InvalidRunId, InvalidSymbol, Symbol, cause_chain};
 use mambafleet_stress::StressError;
-use mambafleet_worker::{ForecastError, ServeError};
+use mambafleet_worker::{BacktestError, ForecastError, ServeError};
 
 use crate::config::{ConfigError, Mistakes};
 use crate::exit::Exit;
@@ -156,6 +156,17 @@ impl From<ForecastError> for CliError {
                     .with_hint("give a later day to --as-of")
             }
             error => Self::new(Exit::SomeFailed, cause_chain(&error)),
+        }
+    }
+}
+
+impl From<BacktestError> for CliError {
+    fn from(error: BacktestError) -> Self {
+        match error {
+            BacktestError::Store(error) => error.into(),
+            error @ BacktestError::None { .. } => Self::new(Exit::SomeFailed, error.to_string())
+                .with_hint("train the symbol again: since then generations of returns keep them"),
+            error @ BacktestError::Shape { .. } => Self::new(Exit::Damaged, error.to_string()),
         }
     }
 }

@@ -27,6 +27,29 @@ Exit codes:
     4  there is no store
     6  a newest generation is damaged";
 
+pub(crate) const BACKTEST_HELP: &str = "\
+They were made while the generation was evaluated: each by a model that was trained, stopped and shrunk
+on what lies before it. A person is shown the newest days, --format csv and json have them all.
+
+Example:
+  $ mambafleet backtest AAPL --format csv > AAPL.csv
+
+CSV has a row for each day and horizon: symbol, generation, as_of, fold, close, volatility, horizon (in
+bars), point (forecast of the log return), a column for each quantile level (q0.05, ...) and outcome (the
+log return that it came to).
+
+JSON (type \"backtest\"): symbol, generation, synthetic, levels, rows (as_of, fold, close, volatility,
+horizon, point, log_returns, outcome).
+
+Exit codes:
+    0  written
+    2  wrong usage or configuration
+    3  the generation keeps no such forecasts
+    4  there is no store, or no such generation
+    6  the newest generation is damaged, and an older one was used; or all are
+
+See `mambafleet help` for the others.";
+
 pub(crate) const SHOW_HELP: &str = "\
 Without @GEN it shows the newest intact generation. The generation is read and verified whole; of the
 others only the manifests are read.

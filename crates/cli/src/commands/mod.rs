@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod backends;
+mod backtest;
 mod completions;
 mod config;
 mod data_check;
@@ -51,10 +52,15 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         _ => logging::init("warn", false),
     }
     let common = cli.common;
-    if matches!(common.format, Format::Csv | Format::Parquet)
-        && !matches!(cli.command, Command::Predict(_))
-    {
-        let error = CliError::usage("only `predict` has forecasts to give as CSV or Parquet");
+    let fits = match common.format {
+        Format::Human | Format::Json => true,
+        Format::Csv => matches!(cli.command, Command::Predict(_) | Command::Backtest { .. }),
+        Format::Parquet => matches!(cli.command, Command::Predict(_)),
+    };
+    if !fits {
+        let error = CliError::usage(
+            "only `predict` has forecasts to give as CSV or Parquet, and `backtest` as CSV",
+        );
         return Err(error.with_hint("leave --format out, or say --format json"));
     }
     match cli.command {
@@ -68,6 +74,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Gc(args) => gc::run(&common, &args, output),
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
+        Command::Backtest { target } => backtest::run(&common, &target, output),
         Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Check { path }) => {
