@@ -114,11 +114,18 @@ fn the_minimal_program_trains_and_forecasts() {
     assert!(weights.ends_with(&quantiles));
     let forecast = sandbox.run("predict --symbols AAPL --format json").expect(0).json();
     let forecast = &forecast["forecasts"][0];
+    // What the program says, as far as validation has believed it.
+    let metadata = sandbox.newest("AAPL", "metadata.json");
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata).unwrap();
     for (horizon, bars) in [(0, 1.0_f64), (1, 3.0)] {
         let unit = forecast["volatility"].as_f64().unwrap() * bars.sqrt();
         let found = &forecast["horizons"][horizon]["log_returns"];
+        let shrinkage = &metadata["shrinkage"][horizon];
+        let spread = shrinkage["spread"].as_f64().unwrap();
         for (at, quantile) in [-1.5, -0.5, 0.0, 0.5, 1.5].into_iter().enumerate() {
-            assert!((found[at].as_f64().unwrap() - quantile * unit).abs() < 1e-12, "{found}");
+            let baseline = shrinkage["baseline"][at].as_f64().unwrap();
+            let mixed = (1.0 - spread) * baseline + spread * quantile;
+            assert!((found[at].as_f64().unwrap() - mixed * unit).abs() < 1e-7, "{found}");
         }
     }
 }
