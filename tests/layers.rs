@@ -297,7 +297,7 @@ fn the_files_that_are_checked_in_have_no_mistake() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 3);
+    assert_eq!(checked, 4);
 }
 
 /// The project file as the program names it.
