@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mambafleet_backend::{Decay, ModelConfig, Objective, OptimizerConfig};
-use mambafleet_protocol::{ModelSpec, ReturnsSpec, ScheduleSpec, TaskSpec, TrainSpec};
+use mambafleet_protocol::{ModelSpec, ReturnsSpec, ScheduleSpec, SeriesSpec, TaskSpec, TrainSpec};
 use serde_json::{Value, json};
 
 use crate::message::{Job, Line, Request, decode, encode};
@@ -79,11 +79,14 @@ fn requests() -> Vec<Value> {
         quantiles: levels.clone(),
         ..ReturnsSpec::usual()
     });
-    let objectives = [Objective::Pinball { horizons: 2, levels }, Objective::Mse { targets: 2 }];
+    let objectives = [
+        (Objective::Pinball { horizons: 2, levels }, task),
+        (Objective::Mse { targets: 2 }, SeriesSpec::usual().into()),
+    ];
     let schedules = [ScheduleSpec::Cosine, ScheduleSpec::OneCycle, ScheduleSpec::Constant];
     let path = Path::new("/tmp/x");
     let mut lines = Vec::new();
-    for objective in objectives {
+    for (objective, task) in objectives {
         let model = ModelConfig { spec, n_features: 1, seq_len: 32, objective };
         for (schedule, decay) in schedules.iter().zip([Decay::Matrices, Decay::All].iter().cycle())
         {
@@ -167,9 +170,10 @@ fn requests_are_as_the_schema_says() {
     for request in requests() {
         assert!(schema.accepts("request", &request, true), "{request}");
         assert!(!schema.accepts("answer", &request, false), "{request}");
-        // All that is written is required to be.
+        // All that is written is required to be, but for weights to start from.
         let missing = variations(&request).into_iter().filter(|other| {
             members(other).len() < members(&request).len()
+                && other.get("init") == request.get("init")
                 && schema.accepts("request", other, false)
         });
         assert_eq!(missing.collect::<Vec<_>>(), Vec::<Value>::new());

@@ -133,7 +133,7 @@ fn further_columns_of_a_file_are_features() {
     mambafleet_dataset::write_csv(&base, &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
     // Mood is blank on every third day but the first: it stays what it was.
-    let mood = |row: usize| if row % 3 == 2 { String::new() } else { format!("{}.5", row) };
+    let mood = |row: usize| if row % 3 == 2 { String::new() } else { format!("{row}.5") };
     let lines = text.lines().enumerate().map(|(at, line)| match at {
         0 => format!("{line},mood,Big Cap"),
         at => format!("{line},{},{}", mood(at - 1), 1000 - at),
