@@ -57,6 +57,9 @@ def features(bars, sigma, names):
         "momentum_5": np.log(close / back(close, 5)) / (sigma * np.sqrt(5.0)),
         "momentum_20": np.log(close / back(close, 20)) / (sigma * np.sqrt(20.0)),
     }
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise SystemExit(f"this example does not compute {', '.join(missing)}")
     return np.stack([table[name] for name in names], axis=1)
 
 
@@ -129,9 +132,15 @@ def forecast(store, symbol_dir, csv_path):
     window = scaled[-task["lookback"] :].astype(np.float32).astype(np.float64)
     levels = task["quantiles"]
     raw = forward(weights, window, metadata["model"]["spec"]).reshape(-1, len(levels))
+    shrinkage = metadata.get("shrinkage", [])
     horizons = []
-    for horizon, row in zip(task["horizons"], raw):
-        returns = sorted_quantiles(row, levels) * sigma[-1] * np.sqrt(horizon)
+    for index, (horizon, row) in enumerate(zip(task["horizons"], raw)):
+        quantiles = sorted_quantiles(row, levels)
+        if index < len(shrinkage):
+            # As much of the model as validation supports; the rest is the baseline's.
+            spread, baseline = shrinkage[index]["spread"], np.array(shrinkage[index]["baseline"])
+            quantiles = (1.0 - spread) * baseline + spread * quantiles
+        returns = quantiles * sigma[-1] * np.sqrt(horizon)
         prices = bars["close"][-1] * np.exp(returns)
         horizons.append(
             {"horizon": horizon, "log_returns": returns.tolist(), "prices": prices.tolist()}

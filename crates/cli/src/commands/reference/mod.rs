@@ -4,6 +4,7 @@ mod commands;
 
 use std::collections::BTreeMap;
 
+use mambafleet_dataset::feature::FEATURES;
 use serde::Serialize;
 
 use crate::args::Cli;
@@ -19,7 +20,7 @@ const BEGIN: &str = "\
 # Reference
 
 [Commands](#commands) · [configuration keys](#configuration-keys) ·
-[environment variables](#environment-variables) · [exit codes](#exit-codes)
+[features](#features) · [environment variables](#environment-variables) · [exit codes](#exit-codes)
 ";
 
 const KEYS: &str = "
@@ -29,6 +30,23 @@ Every key, as [configs/default.toml](../configs/default.toml) has it with its de
 carries its unit (`90s`, `20m`, `1h 30m`), and so does a size (`500MB`, `2GiB`). `[groups]` may hold
 any names, each with a list of symbols. A `[profile.NAME]` has the same keys and `inherits`; a
 `[symbol.NAME]` or `[symbol.\"@GROUP\"]` those below `data`, `task`, `model` and `train`.
+";
+
+const FEATURES_OF: &str = "
+## Features
+
+What `task.features` may name. `O H L C V` are open, high, low, close and volume of a row, `sigma_t` is the
+trailing volatility (the exponentially weighted root mean square of daily log returns with
+`task.volatility_halflife`, at least 0.0001), `ln` the natural logarithm, `r_s = ln(C_s / C_{s-1})`,
+`n_s = min(r_s, 0)` and `p_s = ln(H_s / L_s) / (2 sqrt(ln 2))`. None looks beyond row t: a test changes
+every later row and demands the same bits. The target at horizon h is `ln(C_{t+h} / C_t) / (sigma_t sqrt(h))`.
+";
+
+const COLUMNS: &str = "
+`column:NAME` is the number in the file's column of that very name, as it stands there; a blank cell has
+the value of the last row before it that has one. What stands there must be known at the close of the row's
+day: nobody but you can say so. All features are standardised by their mean and standard deviation on the
+rows that training windows contain.
 ";
 
 const VARIABLES: &str = "
@@ -62,6 +80,11 @@ fn markdown() -> Result<String, CliError> {
     page.push_str(&commands::section(Cli::visible()));
     page.push_str(KEYS);
     page.push_str(&keys()?);
+    page.push_str(FEATURES_OF);
+    let features = FEATURES.iter();
+    let features = features.map(|f| [code(f.name), code(f.formula), f.source.to_owned()]);
+    page.push_str(&table(["feature", "value at row t", "source"], features));
+    page.push_str(COLUMNS);
     page.push_str(VARIABLES);
     let named = |(name, meaning): &(&str, &str)| [code(name), (*meaning).to_owned()];
     page.push_str(&table(["variable", "meaning"], READ.iter().map(named)));
