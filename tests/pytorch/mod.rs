@@ -160,10 +160,10 @@ fn compare_training(python: &str, config: &ModelConfig, train: &TrainSpec) {
     let (symbol, run) = ("AAPL".parse().unwrap(), "20261123-083925-616-b413".parse().unwrap());
     let optimizer = &OptimizerConfig::from(train);
     let (symbol, run, task, attempt, threads) = (&symbol, &run, &task, 1, 1);
-    let init = None;
+    let start = NativeBackend.create(config, optimizer, train.seed, 1).unwrap().tensors().unwrap();
+    let init = Some(&start);
     let job = Job { symbol, run, attempt, task, config, train, optimizer, init, threads };
     let (training, validation) = (samples(config, 150, 1), samples(config, 40, 5));
-    let start = NativeBackend.create(config, optimizer, train.seed, 1).unwrap().tensors().unwrap();
     let noting = Noting(&training, RefCell::default());
     let mut ours = NativeBackend.fit(&job, &noting, &validation, &mut Nobody).unwrap();
     let order = noting.1.into_inner();
