@@ -174,22 +174,19 @@ fn remarks(one: &Inspection) -> Vec<String> {
 
 /// A finding in words.
 fn name(kind: Kind, number: usize) -> String {
-    count(
-        number,
-        match kind {
-            Kind::Unreadable => "unreadable cell",
-            Kind::BlankCells => "blank cell",
-            Kind::MissingSessions => "missing session",
-            Kind::Duplicates => "repeated row",
-            Kind::Unsorted => "row out of order",
-            Kind::Inconsistent => "inconsistent row",
-            Kind::ZeroVolume => "day without volume",
-            Kind::StaleCloses => "stale day",
-            Kind::SuspectedSplits => "suspected split",
-            Kind::ExtremeMoves => "extreme move",
-            Kind::ShortHistory => "short history",
-        },
-    )
+    match kind {
+        Kind::Unreadable => count(number, "unreadable cell"),
+        Kind::BlankCells => count(number, "blank cell"),
+        Kind::MissingSessions => count(number, "missing session"),
+        Kind::Duplicates => count(number, "repeated row"),
+        Kind::Unsorted => format!("{} out of order", count(number, "row")),
+        Kind::Inconsistent => count(number, "inconsistent row"),
+        Kind::ZeroVolume => format!("{} without volume", count(number, "day")),
+        Kind::StaleCloses => count(number, "stale day"),
+        Kind::SuspectedSplits => count(number, "suspected split"),
+        Kind::ExtremeMoves => count(number, "extreme move"),
+        Kind::ShortHistory => "short history".to_owned(),
+    }
 }
 
 fn summary(checked: &Checked) -> String {
