@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use mambafleet_artifacts::{Store, StoreError, SymbolStore, Wait};
 use mambafleet_backend::{Backend, NamedTensors, Registry};
 use mambafleet_protocol::{
-    Headline, JobResult, JobSpec, SampleCounts, Spent, StageTimes, Stopwatch, TaskSpec,
-    WorkerEvent, cause_chain,
+    Headline, JobResult, JobSpec, SampleCounts, TaskSpec, WorkerEvent, cause_chain,
 };
 
+use crate::clock::Clock;
 use crate::metadata::METADATA_SCHEMA;
 use crate::models::{Models, Trained};
 use crate::promotion::{Verdict, decide};
@@ -43,31 +43,6 @@ pub fn run_attempt(job: &JobSpec, registry: &Registry, program: &str, emitter: &
     emitter.emit(&WorkerEvent::Finished { symbol, attempt, seconds, times, result });
 }
 
-/// Measures an attempt, stage by stage.
-pub(crate) struct Clock {
-    whole: Stopwatch,
-    stage: Stopwatch,
-    pub(crate) times: StageTimes,
-}
-
-impl Clock {
-    fn start() -> Self {
-        let whole = Stopwatch::start();
-        Self { whole, stage: whole, times: StageTimes::default() }
-    }
-
-    /// What has passed since the last stage ended belongs to the one that `stage` picks.
-    pub(crate) fn end(&mut self, stage: impl FnOnce(&mut StageTimes) -> &mut Spent) {
-        *stage(&mut self.times) += self.stage.lap();
-    }
-
-    /// Wall time of the whole, and what its stages took.
-    fn stop(mut self) -> (f64, StageTimes) {
-        self.end(|times| &mut times.other);
-        (self.whole.spent().seconds, self.times)
-    }
-}
-
 fn train_and_commit(
     job: &JobSpec,
     registry: &Registry,
@@ -90,11 +65,11 @@ fn train_and_commit(
 }
 
 /// What an attempt is made with.
-pub(crate) struct Attempt<'a> {
-    pub(crate) job: &'a JobSpec,
-    pub(crate) backend: &'a dyn Backend,
+struct Attempt<'a> {
+    job: &'a JobSpec,
+    backend: &'a dyn Backend,
     registry: &'a Registry,
-    pub(crate) emitter: &'a Emitter,
+    emitter: &'a Emitter,
     program: &'a str,
     started_at: Timestamp,
 }
@@ -117,7 +92,8 @@ impl Attempt<'_> {
         clock.end(|times| &mut times.load);
         announce(last.counts(), self.emitter);
         let start = Start::of(job, &store)?;
-        let trained = Models::new(self, study, start.as_ref(), clock).train(&last)?;
+        let trained = Models::new(job, self.backend, self.emitter, study, start.as_ref(), clock)
+            .train(&last)?;
         let mut metadata = Metadata {
             schema: METADATA_SCHEMA,
             symbol: job.symbol.clone(),

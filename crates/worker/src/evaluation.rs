@@ -1,5 +1,7 @@
 //! What a trained model is worth on the rows it has not seen, beside naive forecasts.
 
+use std::collections::BTreeMap;
+
 use mambafleet_backend::samples::{predict_all, targets_of};
 use mambafleet_backend::{
     BackendError, EpochMetrics, Fitted, ModelConfig, Objective, Reported, Samples,
@@ -13,9 +15,9 @@ use mambafleet_evaluation::{
 use mambafleet_protocol::{AlarmSpec, Headline, ReturnsSpec};
 use serde::{Deserialize, Serialize};
 
+use crate::failure::AttemptError;
 use crate::out_of_sample::OutOfSample;
 use crate::shrinking::of_horizon;
-use crate::{AttemptError, Trial};
 
 /// Version of the layout of `metrics.json`.
 const METRICS_SCHEMA: u32 = 2;
@@ -40,6 +42,20 @@ pub struct Metrics {
     /// validation loss and the test part are measured here all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<Reported>,
+}
+
+/// Settings that were tried, and what came of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// What sets them apart, by key.
+    pub values: BTreeMap<String, String>,
+    /// The lowest validation loss; none if training failed.
+    pub validation_loss: Option<f64>,
+    /// Epochs that it took.
+    pub epochs: usize,
+    /// Why training failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Forecasts on the test part: the most recent rows, seen neither in training nor in validation.

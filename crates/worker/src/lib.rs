@@ -11,6 +11,7 @@
 mod attempt;
 mod backtest;
 mod baselines;
+mod clock;
 mod emitter;
 mod evaluation;
 mod failure;
@@ -21,6 +22,7 @@ mod models;
 mod out_of_sample;
 mod promotion;
 mod returns;
+mod rival;
 mod series;
 mod serve;
 mod shrinking;
@@ -35,14 +37,15 @@ pub use backtest::{Backtest, BacktestError, BacktestRow, backtest};
 pub use emitter::Emitter;
 pub use evaluation::{
     ComparedMetrics, Contender, ForecastMetrics, HorizonMetrics, LossKind, Metrics, TestMetrics,
+    Trial,
 };
 pub use failure::{AttemptError, Implausible};
 pub use fingerprint::fingerprint;
 pub use forecast::{Forecast, ForecastError, Forecaster, HorizonForecast, Wanted, forecast};
-pub use metadata::{METADATA_FILE, METRICS_FILE, Metadata, Provenance, StageSeconds, WarmStart};
-pub use models::Trial;
+pub use metadata::{
+    METADATA_FILE, METRICS_FILE, Metadata, Promotion, Provenance, StageSeconds, WarmStart,
+};
 pub use out_of_sample::FORECASTS_FILE;
-pub use promotion::Promotion;
 pub use series::{
     ColumnScores, LINEAR_FILE, LinearBaseline, Score, SeriesForecast, SeriesMetrics, SeriesRecord,
     SeriesScores, TargetForecast, forecast_series,

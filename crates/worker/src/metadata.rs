@@ -5,11 +5,11 @@ use mambafleet_backend::{ModelConfig, OptimizerConfig};
 use mambafleet_dataset::{DatasetSummary, Scaler};
 use mambafleet_evaluation::Shrinkage;
 use mambafleet_protocol::{
-    DataSource, EvaluateSpec, RunId, StageTimes, Symbol, TaskSpec, TrainSpec,
+    Comparison, DataSource, EvaluateSpec, RunId, StageTimes, Symbol, TaskSpec, TrainSpec,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Promotion, SeriesRecord};
+use crate::SeriesRecord;
 
 /// File of a generation that holds its [`Metadata`].
 pub const METADATA_FILE: &str = "metadata.json";
@@ -96,6 +96,19 @@ pub struct Provenance {
     /// Wall time of each epoch of the model that was kept, in seconds.
     #[serde(default)]
     pub epoch_seconds: Vec<f64>,
+}
+
+/// How a model came to take the place of the one before; the content of `promotion` in
+/// `metadata.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// Both models on the same samples; none where they could not be compared.
+    pub comparison: Option<Comparison>,
+    /// Whether the new model was worse and took its place all the same, because it was to.
+    pub forced: bool,
+    /// Why the two could not be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not_compared: Option<String>,
 }
 
 /// What training started from, when it was to be the newest generation.

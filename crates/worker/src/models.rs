@@ -1,13 +1,12 @@
 //! The models of an attempt: those of trials, those of folds, and the one that is kept.
 
-use std::collections::BTreeMap;
+use mambafleet_backend::{Backend, BackendError, Fitted, Job, Model, ModelConfig, OptimizerConfig};
+use mambafleet_protocol::{JobSpec, ModelSpec, TrainSpec, cause_chain};
 
-use mambafleet_backend::{BackendError, Fitted, Job, Model, ModelConfig, OptimizerConfig};
-use mambafleet_protocol::{ModelSpec, TrainSpec, cause_chain};
-use serde::{Deserialize, Serialize};
-
-use crate::AttemptError;
-use crate::attempt::{Attempt, Clock};
+use crate::clock::Clock;
+use crate::emitter::Emitter;
+use crate::evaluation::Trial;
+use crate::failure::AttemptError;
 use crate::metadata::WarmStart;
 use crate::start::Start;
 use crate::study::{Conclusion, Fold, Study};
@@ -18,20 +17,6 @@ pub(crate) struct Settings {
     pub(crate) config: ModelConfig,
     pub(crate) optimizer: OptimizerConfig,
     pub(crate) train: TrainSpec,
-}
-
-/// Settings that were tried, and what came of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// What sets them apart, by key.
-    pub values: BTreeMap<String, String>,
-    /// The lowest validation loss; none if training failed.
-    pub validation_loss: Option<f64>,
-    /// Epochs that it took.
-    pub epochs: usize,
-    /// Why training failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 /// The model that is kept, and what is known of it.
@@ -47,7 +32,8 @@ pub(crate) struct Trained {
 
 /// Makes them.
 pub(crate) struct Models<'a, S> {
-    attempt: &'a Attempt<'a>,
+    job: &'a JobSpec,
+    backend: &'a dyn Backend,
     study: &'a S,
     /// What the training of the model that is kept may start from.
     start: Option<&'a Start>,
@@ -57,18 +43,20 @@ pub(crate) struct Models<'a, S> {
 
 impl<'a, S: Study> Models<'a, S> {
     pub(crate) fn new(
-        attempt: &'a Attempt<'a>,
+        job: &'a JobSpec,
+        backend: &'a dyn Backend,
+        emitter: &'a Emitter,
         study: &'a S,
         start: Option<&'a Start>,
         clock: &'a mut Clock,
     ) -> Self {
-        let observer = Reporting::new(attempt.job, attempt.emitter);
-        Self { attempt, study, start, observer, clock }
+        let observer = Reporting::new(job, emitter);
+        Self { job, backend, study, start, observer, clock }
     }
 
     /// Chooses settings, trains and judges a model for every fold, and keeps the one of the `last`.
     pub(crate) fn train(mut self, last: &S::Fold) -> Result<Trained, AttemptError> {
-        let job = self.attempt.job;
+        let job = self.job;
         let folds = job.evaluate.folds;
         let first = (folds > 1).then(|| self.study.fold(0)).transpose()?;
         let first = first.as_ref().unwrap_or(last);
@@ -102,7 +90,7 @@ impl<'a, S: Study> Models<'a, S> {
     }
 
     fn settings(&self, fold: &S::Fold, model: ModelSpec, train: &TrainSpec) -> Settings {
-        let learning_rate = train.learning_rate * self.attempt.job.learning_rate_scale;
+        let learning_rate = train.learning_rate * self.job.learning_rate_scale;
         Settings {
             config: fold.config(model),
             optimizer: OptimizerConfig::from(train),
@@ -119,7 +107,7 @@ impl<'a, S: Study> Models<'a, S> {
         let mut best: Option<(f64, Settings, Fitted)> = None;
         let mut trials = Vec::new();
         let mut failure = None;
-        for trial in &self.attempt.job.search {
+        for trial in &self.job.search {
             let settings = self.settings(fold, trial.model, &trial.train);
             let values = trial.values.clone();
             match self.fit(fold, &settings, None) {
@@ -165,7 +153,7 @@ impl<'a, S: Study> Models<'a, S> {
         settings: &Settings,
         start: Option<&(Option<&mambafleet_backend::NamedTensors>, WarmStart)>,
     ) -> Result<Fitted, AttemptError> {
-        let job = self.attempt.job;
+        let job = self.job;
         self.observer.next_model(settings.train.epochs);
         let told = Job {
             symbol: &job.symbol,
@@ -178,7 +166,7 @@ impl<'a, S: Study> Models<'a, S> {
             init: start.and_then(|(tensors, _)| *tensors),
             threads: job.threads,
         };
-        let backend = self.attempt.backend;
+        let backend = self.backend;
         let fitted = backend.fit(&told, fold.train(), fold.validation(), &mut self.observer)?;
         self.clock.end(|times| &mut times.train);
         self.clock.times.train = self.clock.times.train - fitted.validation;

@@ -1,43 +1,14 @@
 //! Whether a new model takes the place of the newest generation.
 
-use mambafleet_artifacts::{Snapshot, SymbolStore};
-use mambafleet_backend::{Model, Registry};
+use mambafleet_artifacts::SymbolStore;
+use mambafleet_backend::Registry;
 use mambafleet_protocol::{Comparison, JobSpec, PromoteWhen};
-use serde::{Deserialize, Serialize};
 
+use crate::failure::AttemptError;
+use crate::metadata::Promotion;
 use crate::models::Trained;
+use crate::rival::{Losses, Rival};
 use crate::study::Study;
-use crate::{AttemptError, METADATA_FILE, Metadata, weights};
-
-/// Fewer samples say nothing.
-pub(crate) const LEAST_SAMPLES: usize = 20;
-
-/// How a model came to take the place of the one before; the content of `promotion` in
-/// `metadata.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Promotion {
-    /// Both models on the same samples; none where they could not be compared.
-    pub comparison: Option<Comparison>,
-    /// Whether the new model was worse and took its place all the same, because it was to.
-    pub forced: bool,
-    /// Why the two could not be compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why_not_compared: Option<String>,
-}
-
-/// The newest generation, loaded, as the model to beat.
-pub(crate) struct Rival {
-    pub(crate) metadata: Metadata,
-    pub(crate) model: Box<dyn Model>,
-}
-
-/// Mean losses of two models on the same samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Losses {
-    pub(crate) samples: usize,
-    pub(crate) new: f64,
-    pub(crate) old: f64,
-}
 
 /// What was decided.
 pub(crate) enum Verdict {
@@ -97,19 +68,4 @@ pub(crate) fn decide<S: Study>(
     let comparison = Some(comparison);
     let promotion = Promotion { comparison, forced: worse, why_not_compared: None };
     Ok(Some(Verdict::Commit { parent, promotion }))
-}
-
-impl Rival {
-    /// Loads a generation, or says why that is not possible.
-    fn load(job: &JobSpec, registry: &Registry, snapshot: &Snapshot) -> Result<Self, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let metadata: Metadata = snapshot.json(METADATA_FILE).map_err(|error| text(&error))?;
-        let name = &metadata.provenance.backend;
-        let program = job.program.as_ref();
-        let backend = registry.open(name, program).map_err(|error| text(&error))?;
-        let tensors = weights::of(snapshot).map_err(|error| text(&error))?;
-        let model =
-            backend.load(&metadata.model, &tensors, job.threads).map_err(|error| text(&error))?;
-        Ok(Self { metadata, model })
-    }
 }

@@ -13,7 +13,7 @@ use crate::baselines::Baselines;
 use crate::evaluation;
 use crate::failure::Implausible;
 use crate::out_of_sample::{FORECASTS_FILE, OutOfSample};
-use crate::promotion::{LEAST_SAMPLES, Losses, Rival};
+use crate::rival::{LEAST_SAMPLES, Losses, Rival};
 use crate::shrinking;
 use crate::study::{Conclusion, Fold, Report, Study};
 use crate::{AttemptError, Metadata};

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluation;
 use crate::out_of_sample::FORECASTS_FILE;
-use crate::promotion::{Losses, Rival};
 use crate::returns::thinned;
+use crate::rival::{Losses, Rival};
 use crate::study::{Conclusion, Fold, Report, Study};
 use crate::{AttemptError, Metadata};
 

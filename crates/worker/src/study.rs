@@ -7,7 +7,7 @@ use mambafleet_protocol::{Headline, ModelSpec, SampleCounts};
 
 use serde::Serialize;
 
-use crate::promotion::{Losses, Rival};
+use crate::rival::{Losses, Rival};
 use crate::{AttemptError, Metadata, Metrics, SeriesMetrics, SeriesRecord, Trial};
 
 /// The data of a symbol as a task sees them: read, and cut into folds on demand.
