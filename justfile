@@ -104,6 +104,10 @@ proof:
 bench-artifacts *ARGS:
     cargo bench --package mambafleet-stress --bench artifacts --locked -- {{ ARGS }}
 
+# What reading a symbol's prices costs in each format: criterion's figures, then a table in ms.
+bench-reading *ARGS:
+    cargo bench --package mambafleet-dataset --bench reading --locked -- {{ ARGS }}
+
 # Each kernel on each instruction set: criterion's figures.
 bench-kernels *ARGS:
     cargo bench --package mambafleet-kernels --bench kernels --locked -- {{ ARGS }}

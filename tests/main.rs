@@ -25,6 +25,7 @@ mod layers;
 mod models;
 #[cfg(unix)]
 mod notify;
+mod predict;
 mod python;
 mod pytorch;
 mod series;

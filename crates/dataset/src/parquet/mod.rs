@@ -11,6 +11,8 @@ mod compression;
 mod delta;
 mod footer;
 mod page;
+#[cfg(test)]
+mod round_trip;
 mod thrift;
 mod values;
 mod write;

@@ -65,3 +65,60 @@ fn key(path: &Path, columns: &[String]) -> Option<Key> {
     let (path, columns) = (path.to_owned(), columns.to_vec());
     (length <= MAX_BYTES).then_some(Key { path, length, modified, columns })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use mambafleet_protocol::{DataSource, PolicySpec};
+
+    use super::*;
+    use crate::load;
+
+    /// Two symbols with this close, in a file that was changed last at this time.
+    #[expect(clippy::disallowed_methods, reason = "test files need no atomic write")]
+    fn store(path: &Path, close: &str, modified: SystemTime) {
+        let row = |symbol| format!("{symbol},2024-01-02,1,99,1,{close},9,{close}\n");
+        let header = "symbol,date,open,high,low,close,volume,mood\n";
+        fs::write(path, format!("{header}{}{}", row("AAPL"), row("MSFT"))).unwrap();
+        File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+
+    fn close(path: &Path, symbol: &str) -> f64 {
+        let source = DataSource::Csv { dir: path.to_owned(), policy: PolicySpec::USUAL };
+        load(&Symbol::new(symbol).unwrap(), &source).unwrap().bars[0].close
+    }
+
+    /// One test, because a process keeps one file.
+    #[test]
+    fn a_file_is_read_again_only_when_it_may_be_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("all.csv");
+        let then = SystemTime::now() - Duration::from_secs(60);
+        store(&path, "10", then);
+        assert_eq!(close(&path, "AAPL"), 10.0);
+        // Nobody looks into the file for the other symbol.
+        store(&path, "20", then);
+        assert_eq!((close(&path, "MSFT"), close(&path, "AAPL")), (10.0, 10.0));
+        store(&path, "20", then + Duration::from_secs(1));
+        assert_eq!((close(&path, "MSFT"), close(&path, "AAPL")), (20.0, 20.0));
+        // Another length.
+        store(&path, "30.5", then + Duration::from_secs(1));
+        assert_eq!(close(&path, "AAPL"), 30.5);
+        // Another path, of a file with the same length and time.
+        let copy = dir.path().join("copy.csv");
+        store(&copy, "40.5", then + Duration::from_secs(1));
+        assert_eq!((close(&copy, "AAPL"), close(&path, "AAPL")), (40.5, 30.5));
+        // Further columns are not among what was kept without them.
+        let symbol = Symbol::new("AAPL").unwrap();
+        let file = read(&path, &symbol, &["mood".to_owned()]).unwrap();
+        assert_eq!(file.groups[0].rows[0].extra, [Some(30.5)]);
+
+        // What has changed just now may change again within the same time.
+        let now = SystemTime::now();
+        store(&path, "50.5", now);
+        assert_eq!(close(&path, "AAPL"), 50.5);
+        store(&path, "60.5", now);
+        assert_eq!(close(&path, "MSFT"), 60.5);
+    }
+}

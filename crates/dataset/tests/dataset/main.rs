@@ -4,6 +4,7 @@
 
 mod csv_files;
 mod features;
+mod findings;
 mod layouts;
 mod parquet_files;
 mod real_files;
