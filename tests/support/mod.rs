@@ -112,7 +112,6 @@ impl Sandbox {
     }
 
     /// Adds to the configuration that calls find.
-    #[cfg_attr(windows, expect(dead_code, reason = "the tests that need it are not built there"))]
     pub(crate) fn configure(&self, more: &str) {
         self.write("mambafleet.toml", format!("{FAST}{more}"));
     }
