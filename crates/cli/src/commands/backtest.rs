@@ -18,12 +18,8 @@ const SHOWN: usize = 10;
 
 /// Writes the out-of-sample forecasts of a generation beside what happened.
 pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit, CliError> {
-    let Target { symbol, generation } = Target::parse(target)?;
-    let store = open_store(common)?.symbol(&symbol);
-    let snapshot = match generation {
-        Some(generation) => store.snapshot(generation)?,
-        None => store.latest()?.ok_or_else(|| CliError::no_generation(&symbol))?,
-    };
+    let target = Target::parse(target)?;
+    let snapshot = target.snapshot(&open_store(common)?.symbol(&target.symbol))?;
     let kept = backtest(&snapshot)?;
     if common.format == Format::Csv {
         output.bytes(csv(&kept).as_bytes())?;

@@ -50,12 +50,9 @@ struct Past {
 
 /// Shows one generation of one symbol.
 pub(crate) fn run(common: &Common, target: &str, output: Output) -> Result<Exit, CliError> {
-    let Target { symbol, generation } = Target::parse(target)?;
-    let store = open_store(common)?.symbol(&symbol);
-    let snapshot = match generation {
-        Some(generation) => store.snapshot(generation)?,
-        None => store.latest()?.ok_or_else(|| CliError::no_generation(&symbol))?,
-    };
+    let target = Target::parse(target)?;
+    let store = open_store(common)?.symbol(&target.symbol);
+    let snapshot = target.snapshot(&store)?;
     let shown = Shown {
         manifest: snapshot.manifest(),
         metadata: snapshot.json(METADATA_FILE).ok(),

@@ -1,5 +1,6 @@
 //! A generation as people name it.
 
+use mambafleet_artifacts::{Snapshot, SymbolStore};
 use mambafleet_protocol::Symbol;
 
 use crate::error::CliError;
@@ -20,5 +21,13 @@ impl Target {
             CliError::usage(message).with_hint("write it as in AAPL@3")
         })?;
         Ok(Self { symbol: Symbol::new(symbol)?, generation: Some(generation) })
+    }
+
+    /// The generation, whole and verified.
+    pub(super) fn snapshot(&self, store: &SymbolStore) -> Result<Snapshot, CliError> {
+        match self.generation {
+            Some(generation) => Ok(store.snapshot(generation)?),
+            None => store.latest()?.ok_or_else(|| CliError::no_generation(&self.symbol)),
+        }
     }
 }
