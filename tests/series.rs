@@ -61,6 +61,7 @@ fn a_series_is_trained_and_judged_beside_naive_forecasts_and_then_up_to_date() {
     let sandbox = sandbox("");
     let first = sandbox.run(TRAIN).expect(0);
     assert!(first.stdout.contains("1 trained"), "{}", first.stdout);
+    assert!(!first.stderr.contains("WARN"), "{}", first.stderr);
     let metrics = metrics(&sandbox);
     let mse = |name: &str| metrics["test"][name]["mse"].as_f64().unwrap();
     for name in ["forecast", "model", "linear", "repeat_last", "repeat_season"] {

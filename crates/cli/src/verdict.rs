@@ -123,10 +123,10 @@ fn judged(store: &Store, symbol: &Symbol) -> Option<Judged> {
     let snapshot = store.symbol(symbol).latest().ok()??;
     let read = || -> Result<Option<Judged>, Box<dyn std::error::Error>> {
         let metadata: Metadata = snapshot.json(METADATA_FILE)?;
+        // Tasks of other kinds, and generations of earlier versions, have nothing to add up.
+        let TaskSpec::Returns(task) = &metadata.task else { return Ok(None) };
         let metrics: Metrics = snapshot.json(METRICS_FILE)?;
         let horizons = metrics.test.horizons;
-        // Generations of earlier versions, and tasks of other kinds, have nothing to add up.
-        let TaskSpec::Returns(task) = &metadata.task else { return Ok(None) };
         if horizons.iter().all(|horizon| horizon.forecasts.is_empty()) {
             return Ok(None);
         }
