@@ -277,3 +277,19 @@ fn columns_of_a_file_can_be_features() {
         failed["cause"].as_str().unwrap().contains("AAPL.csv: there is no one column \"Mood\"")
     );
 }
+
+#[test]
+fn a_damaged_newest_generation_is_replaced_whatever_promotion_says() {
+    let sandbox = Sandbox::new();
+    sandbox.run("train --symbols AAPL").expect(0);
+    sandbox.run("train --symbols AAPL --seed 1").expect(0);
+    let weights = sandbox.store().join("symbols/AAPL/000002/weights.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    bytes.push(0);
+    sandbox.write(weights.to_str().unwrap(), bytes);
+    let train = "train --symbols AAPL --seed 2 --format json --set promote.when=not_worse";
+    assert_eq!(sandbox.run(train).expect(0).outcome("AAPL")["generation"], 3);
+    let promotion = newest(&sandbox, "AAPL", "metadata.json")["promotion"].clone();
+    assert_eq!(promotion["why_not_compared"], "the newest generation is damaged");
+    sandbox.run("predict --symbols AAPL").expect(0);
+}

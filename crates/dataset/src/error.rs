@@ -370,7 +370,7 @@ impl DataError {
                  how; data.suspected_splits = \"keep\" takes it for a move of the market"
                 .to_owned(),
             Self::TooFewRows { .. } => "provide more history, or lower task.lookback, the largest \
-                 of task.horizons, or the part of task.split that takes most"
+                 of task.horizons, evaluate.folds, or the part of task.split that takes most"
                 .to_owned(),
             Self::UnknownFeature(unknown) => unknown.hint(),
             Self::Series(error) => error.hint(),

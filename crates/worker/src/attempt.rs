@@ -64,6 +64,9 @@ fn train_and_commit(
     }
 }
 
+/// How often a model is compared anew, because another run has committed in between.
+const MAX_CONFLICTS: usize = 10;
+
 /// What an attempt is made with.
 struct Attempt<'a> {
     job: &'a JobSpec,
@@ -111,6 +114,7 @@ impl Attempt<'_> {
             series: trained.conclusion.series.clone(),
             provenance: self.provenance(identity, &trained, clock),
         };
+        let mut conflicts = 0;
         let result = loop {
             let verdict = decide(job, self.registry, study, &last, &trained, &store)?;
             clock.end(|times| &mut times.evaluate);
@@ -119,12 +123,16 @@ impl Attempt<'_> {
                 Some(Verdict::Keep(comparison)) => break JobResult::Kept { comparison },
                 Some(Verdict::Commit { parent, promotion }) => {
                     metadata.promotion = Some(promotion);
-                    Some(parent)
+                    parent
                 }
             };
             match commit(job, &store, &trained, &metadata, parent) {
                 // Another run has committed in between: that is what is to be beaten now.
-                Err(AttemptError::Store(StoreError::Conflict { .. })) => {}
+                Err(AttemptError::Store(StoreError::Conflict { .. }))
+                    if conflicts < MAX_CONFLICTS =>
+                {
+                    conflicts += 1;
+                }
                 result => break result?,
             }
         };

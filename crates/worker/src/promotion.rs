@@ -12,8 +12,9 @@ use crate::study::Study;
 
 /// What was decided.
 pub(crate) enum Verdict {
-    /// Commit, on top of that generation and no other.
-    Commit { parent: Option<u64>, promotion: Promotion },
+    /// Commit, on top of that generation and no other; of whatever is the newest, where the newest is
+    /// damaged.
+    Commit { parent: Option<Option<u64>>, promotion: Promotion },
     /// The newest generation stays.
     Keep(Comparison),
 }
@@ -41,12 +42,16 @@ pub(crate) fn decide<S: Study>(
         Ok(Some(Verdict::Commit { parent, promotion }))
     };
     let snapshot = match store.latest() {
-        Ok(Some(snapshot)) => snapshot,
-        Ok(None) => return unopposed(None, "there is no earlier generation".to_owned()),
-        Err(error) if error.is_corrupt() => return Ok(None),
+        Ok(Some(snapshot)) if snapshot.skipped().is_empty() => snapshot,
+        // What is damaged is to be replaced, and nothing before it is to stay the newest.
+        Ok(Some(_)) => return unopposed(None, "the newest generation is damaged".to_owned()),
+        Ok(None) => return unopposed(Some(None), "there is no earlier generation".to_owned()),
+        Err(error) if error.is_corrupt() => {
+            return unopposed(None, "every generation is damaged".to_owned());
+        }
         Err(error) => return Err(error.into()),
     };
-    let parent = Some(snapshot.generation());
+    let parent = Some(Some(snapshot.generation()));
     let losses = Rival::load(job, registry, &snapshot)
         .and_then(|mut rival| study.compare(last, &trained.conclusion, &mut rival));
     let Losses { samples, new, old } = match losses {

@@ -203,6 +203,10 @@ impl Fold for ReturnsFold {
         if seen > end {
             return Err(format!("it was trained up to {seen}, here training ends on {end}"));
         }
+        let (seen, first) = (earlier.data.validation.last, ours.test.first);
+        if seen >= first {
+            return Err(format!("it was chosen on days up to {seen}, here tests begin on {first}"));
+        }
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ pub(crate) trait Fold {
     fn validation(&self) -> &dyn Samples;
 
     /// Whether training may go on from the weights of an earlier model: it must have the same inputs,
-    /// and must not have been trained on what is validated or tested here.
+    /// and must not have been trained on what is validated or tested here, nor chosen on what is tested.
     ///
     /// # Errors
     /// Why not.

@@ -57,6 +57,12 @@ pub(crate) fn run(common: &Common, path: Option<&Path>, output: Output) -> Resul
     }
     let own = own_settings(&loaded)?;
     let all = settings(&loaded.config);
+    if loaded.config.task.is_series() {
+        let error = CliError::usage("data check looks at prices, and task.kind is \"series\"");
+        return Err(
+            error.with_hint("training reads a series whole, and names what is wrong with it")
+        );
+    }
     let of = |symbol: Option<&Symbol>| symbol.and_then(|s| own.get(s)).unwrap_or(&all).clone();
     let inspections = prices.par_iter().flat_map_iter(|file| inspect(file, shared, &of));
     let mut checked = Checked { symbols: inspections.collect(), other_files: others };

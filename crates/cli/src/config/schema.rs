@@ -47,6 +47,9 @@ struct Promote {
     window: usize,
 }
 
+/// More trials per symbol are a mistake.
+const MAX_TRIALS: usize = 1000;
+
 /// Settings that are tried for each symbol.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -369,6 +372,12 @@ impl Config {
         self.train.validate()?;
         self.train.spec().validate()?;
         self.evaluate.validate()?;
+        if self.task.is_series() && self.evaluate.folds > 1 {
+            return wrong("evaluate.folds", "must be 1: a series is tested on one part");
+        }
+        if self.search.trials > MAX_TRIALS {
+            return wrong("search.trials", &format!("must not exceed {MAX_TRIALS}"));
+        }
         self.promote(false).validate()
     }
 }

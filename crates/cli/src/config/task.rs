@@ -91,6 +91,11 @@ impl Task {
         }
     }
 
+    /// Whether it is a series.
+    pub(crate) fn is_series(&self) -> bool {
+        self.kind == Kind::Series
+    }
+
     /// Checks what is wanted.
     pub(crate) fn validate(&self) -> Result<(), InvalidSpec> {
         self.spec().validate()?;
@@ -98,7 +103,9 @@ impl Task {
             return Ok(());
         }
         validate_features(&self.features).map_err(|error| {
-            let message = format!("{error}; there is {}", error.known.join(", "));
+            let known = error.known.join(", ");
+            let message =
+                format!("{error}; there is {known}, and column:NAME for a column of the file");
             InvalidSpec { key: "task.features", message }
         })
     }

@@ -1,9 +1,20 @@
 //! One JSON line per event on standard output.
 
 use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
+use serde::Serialize;
 
 use super::Judge;
-use crate::output::{Output, json_line};
+use crate::output::Output;
+use crate::verdict::Verdict;
+
+/// What the forecasts are worth; it has the version of its layout.
+#[derive(Serialize)]
+struct Evaluation<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    verdict: &'a Verdict,
+}
 
 /// Writes every event as it stands in the event log, and what the forecasts are worth before the last.
 pub(crate) struct JsonReporter<'a> {
@@ -33,7 +44,10 @@ impl Reporter for JsonReporter<'_> {
         if let RunEvent::RunFinished { summary } = &event.event
             && let Some(verdict) = (self.judge)(summary)
         {
-            self.print(json_line("evaluation", verdict));
+            self.print(serde_json::to_string(&Evaluation {
+                kind: "evaluation",
+                verdict: &verdict,
+            }));
         }
         self.print(serde_json::to_string(event));
     }

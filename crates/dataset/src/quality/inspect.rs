@@ -11,6 +11,7 @@ use mambafleet_protocol::{
 };
 
 use super::{Calendar, Effect, FindingKind as Kind, Inspection, Verdict, suspected_splits};
+use crate::feature;
 use crate::read::{Group, RawFile, content, has_header};
 use crate::source::{data_stem, is_plain_text};
 use crate::split::Split;
@@ -75,7 +76,9 @@ pub fn inspect(
     let stem = data_stem(path).or_else(|| Some(path.file_stem()?.to_str()?.to_owned()));
     let stem = stem.unwrap_or_else(|| path.display().to_string());
     let stem = Symbol::from_dir_name(&stem).map_or(stem, |symbol| symbol.to_string());
-    let file = match content(path).and_then(|content| RawFile::parse(path, &content, None, &[])) {
+    let columns = feature::columns(&settings(None).task.features);
+    let parse = |content: Vec<u8>| RawFile::parse(path, &content, None, &columns);
+    let file = match content(path).and_then(parse) {
         Ok(file) => file,
         Err(error) => return vec![refused(path, stem, &error)],
     };

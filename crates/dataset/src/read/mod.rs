@@ -15,6 +15,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use mambafleet_protocol::{PolicySpec, Symbol};
@@ -60,7 +61,13 @@ pub(crate) fn read_file_with(
 
 /// The content of a file.
 pub(crate) fn content(path: &Path) -> Result<Vec<u8>, DataError> {
-    fs::read(path).map_err(|source| DataError::Io { path: path.to_owned(), source })
+    let failed = |source| DataError::Io { path: path.to_owned(), source };
+    let about = fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        // A pipe may wait for ever.
+        return Err(failed(io::Error::other("this is no regular file")));
+    }
+    fs::read(path).map_err(failed)
 }
 
 /// Whether the file begins with a header that can be understood.

@@ -150,8 +150,9 @@ impl RowReader<'_> {
         let split = other(self.columns.split, "split", as_volume).filter(|split| *split > 0.0);
         let adjusted = if self.columns.adjusted.is_some() { adjusted } else { numbers[3] };
         let places = self.columns.extra.iter();
-        let extra =
-            places.map(|place| self.number(cell(*place), line, FURTHER, Ok, problems)).collect();
+        let extra = places
+            .map(|place| self.number(cell(*place), line, FURTHER, as_further, problems))
+            .collect();
         let date = date.filter(|_| problems.total() == before)?;
         Some(Row { line, date, numbers, adjusted, dividend, split: split.unwrap_or(1.0), extra })
     }
@@ -207,6 +208,11 @@ fn as_price(value: f64) -> Result<f64, Fault> {
     } else {
         Err(Fault::Implausible)
     }
+}
+
+/// Squares of what features are made of must stay finite.
+fn as_further(value: f64) -> Result<f64, Fault> {
+    if value.abs() <= MAX_VOLUME { Ok(value) } else { Err(Fault::Implausible) }
 }
 
 fn as_volume(value: f64) -> Result<f64, Fault> {

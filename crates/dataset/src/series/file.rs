@@ -112,7 +112,8 @@ impl Wanted<'_> {
     /// The file with the columns that the task wants, and no rows yet.
     fn file(&self, first: &ByteRecord, task: &SeriesSpec) -> Result<SeriesFile, SeriesError> {
         let numbers = || -> Result<Vec<String>, SeriesError> {
-            let cells = self.header.iter().zip(first);
+            // The first cell of a row is its name.
+            let cells = self.header.iter().zip(first).skip(1);
             let numeric = cells.filter(|(_, cell)| number(cell, self.comma).is_some());
             let names: Vec<String> = numeric.map(|(name, _)| name.clone()).collect();
             let (path, line) = (self.path.to_owned(), self.first_line);
