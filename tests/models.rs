@@ -88,6 +88,8 @@ fn training_goes_on_from_the_newest_generation_where_that_is_honest() {
     train("");
     // What is tested now, the newest generation has been trained on.
     refused("--set task.split.train=0.5", "it was trained up to");
+    train("--set task.split.train=0.5 --set task.split.validation=0.4");
+    refused("", "it was chosen on days up to");
 }
 
 #[test]
@@ -268,6 +270,8 @@ fn columns_of_a_file_can_be_features() {
     assert_eq!(scaler["features"][1], "column:mood");
     assert!((scaler["mean"][1].as_f64().unwrap() - 3.0).abs() < 0.1, "{scaler}");
     sandbox.run("predict --symbols AAPL").expect(0);
+    let checked = sandbox.run("data check prices --set task.features=[\"column:Mood\"]").expect(3);
+    assert!(checked.stdout.contains("no one column \"Mood\""), "{}", checked.stdout);
     let failed = sandbox
         .run("train --symbols AAPL --data prices --format json --set task.features=[\"column:Mood\"]")
         .expect(3);
@@ -276,6 +280,12 @@ fn columns_of_a_file_can_be_features() {
     assert!(
         failed["cause"].as_str().unwrap().contains("AAPL.csv: there is no one column \"Mood\"")
     );
+    let text = std::fs::read_to_string(sandbox.path("prices/AAPL.csv")).unwrap();
+    sandbox.write("prices/AAPL.csv", text.replacen(",3\n", ",1e300\n", 1));
+    let failed =
+        sandbox.run(&format!("train --symbols AAPL --data prices --format json {features}"));
+    let failed = failed.expect(3).outcome("AAPL");
+    assert!(failed["cause"].as_str().unwrap().contains("implausibly large"), "{failed}");
 }
 
 #[test]

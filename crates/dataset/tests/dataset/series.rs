@@ -45,7 +45,9 @@ fn all_columns_of_numbers_are_taken_or_those_that_are_named() {
     assert_eq!(both.columns, ["b", "a"], "targets come first");
     assert_eq!(both.inputs, [1, 0], "inputs keep the file's order");
     let semicolons = parse("t;x\n1;0,5\n2;1,5\n", &task()).unwrap();
-    assert_eq!(semicolons.values, [1.0, 0.5, 2.0, 1.5]);
+    // The first cell is the row's name, also where it is a number.
+    assert_eq!((semicolons.columns, semicolons.values), (vec!["x".to_owned()], vec![0.5, 1.5]));
+    assert_eq!(semicolons.labels, ["1", "2"]);
 }
 
 #[test]
@@ -135,13 +137,13 @@ fn nothing_behind_a_window_changes_it_or_the_scale() {
 
 #[test]
 fn the_linear_map_finds_a_linear_rule() {
-    let mut text = "x,y\n".to_owned();
+    let mut text = "row,x,y\n".to_owned();
     let (mut x, mut before) = (1.0_f64, 0.5_f64);
     for row in 0..4000_u64 {
         // A rule of the last two values, and a push that no window foretells.
         let push = (mix64(row + 1) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0;
         (x, before) = (1.2 * x - 0.5 * before + push, x);
-        let _ = writeln!(text, "{x},{}", -x);
+        let _ = writeln!(text, "{row},{x},{}", -x);
     }
     let split = SeriesSplitSpec { train: 3000.0, validation: 500.0, test: 500.0 };
     for normalization in [NormalizationSpec::None, NormalizationSpec::Instance] {
