@@ -86,8 +86,8 @@ pub(crate) fn has_header(path: &Path) -> bool {
 /// The bars of `symbol` in the content of a file; `path` names it in errors, and its symbol where
 /// no column does.
 ///
-/// Accepted is Parquet with flat columns, and UTF-8 text, plain or compressed with gzip or zstd, with a header that names the
-/// columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS) in any order and capitals, or in one of the
+/// Accepted is Parquet with flat columns, and UTF-8 text, plain or compressed with gzip or zstd, with a
+/// header that names the columns of [`CSV_COLUMNS`](crate::CSV_COLUMNS) in any order and capitals, or in one of the
 /// [`Layout`]s of vendors; further columns are passed over. A byte order mark, CRLF and blank lines do
 /// no harm. Cells are separated by `,`, `;` or tabs; with `;` numbers may have decimal commas.
 /// Dates are ISO, or written in another way that can be read in one way only. With a column for
