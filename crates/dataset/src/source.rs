@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mambafleet_protocol::{DataSource, Symbol};
 
 use crate::nearest::nearest;
-use crate::read::{read_file_with, read_shared};
+use crate::read::{content, parse_with, read_shared};
 use crate::{Bars, CSV_COLUMNS, DataError, synthesize};
 
 /// What the names of files with prices end in.
@@ -52,16 +52,8 @@ pub fn load_with(
             read_shared(symbol, dir, policy, columns)
         }
         DataSource::Csv { dir, policy } => {
-            let path = data_path(dir, symbol);
-            if differs_in_case(dir, &path) {
-                return Err(explain_missing(dir, symbol, path));
-            }
-            read_file_with(symbol, &path, policy, columns).map_err(|error| match &error {
-                DataError::Io { source, .. } if is_missing(source) => {
-                    explain_missing(dir, symbol, path)
-                }
-                _ => error,
-            })
+            let (path, content) = content_of(symbol, dir)?;
+            parse_with(symbol, &path, &content, policy, columns)
         }
     }
 }
@@ -75,10 +67,12 @@ pub(crate) fn content_of(symbol: &Symbol, source: &Path) -> Result<(PathBuf, Vec
     if !source.is_file() && differs_in_case(source, &path) {
         return Err(explain_missing(source, symbol, path));
     }
-    match fs::read(&path) {
+    match content(&path) {
         Ok(content) => Ok((path, content)),
-        Err(error) if is_missing(&error) => Err(explain_missing(source, symbol, path)),
-        Err(source) => Err(DataError::Io { path, source }),
+        Err(DataError::Io { source: error, .. }) if is_missing(&error) => {
+            Err(explain_missing(source, symbol, path))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -89,20 +89,25 @@ impl Moments {
     }
 }
 
-/// The lower triangle of `matrix`, symmetric and positive, becomes its factor of Cholesky; none if it
-/// is not positive.
-fn cholesky(matrix: &mut [f64], k: usize) -> Option<()> {
-    for i in 0..k {
+/// Replaces the lower half of a symmetric `matrix` of `size` rows, row-major, by its Cholesky factor; none
+/// if it is not positive definite.
+#[must_use]
+pub fn cholesky(matrix: &mut [f64], size: usize) -> Option<()> {
+    for i in 0..size {
         for j in 0..=i {
-            let known: f64 = (0..j).map(|m| matrix[i * k + m] * matrix[j * k + m]).sum();
-            let left = matrix[i * k + j] - known;
-            if i == j {
-                if left.is_nan() || left <= 0.0 {
+            let (before, rest) = matrix.split_at_mut(i * size);
+            let own = &mut rest[..size];
+            let other: &[f64] = if j == i { &[] } else { &before[j * size..][..size] };
+            if j == i {
+                let squares: f64 = own[..i].iter().map(|value| value * value).sum();
+                let rest = own[i] - squares;
+                if rest <= 0.0 || !rest.is_finite() {
                     return None;
                 }
-                matrix[i * k + i] = left.sqrt();
+                own[i] = rest.sqrt();
             } else {
-                matrix[i * k + j] = left / matrix[j * k + j];
+                let product: f64 = own[..j].iter().zip(other).map(|(a, b)| a * b).sum();
+                own[j] = (own[j] - product) / other[j];
             }
         }
     }

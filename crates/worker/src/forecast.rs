@@ -113,7 +113,7 @@ pub enum ForecastError {
 }
 
 /// A symbol's newest generation, loaded, and the bars it forecasts from.
-pub struct Forecaster {
+struct Forecaster {
     snapshot: Snapshot,
     metadata: Metadata,
     task: ReturnsSpec,
@@ -122,7 +122,7 @@ pub struct Forecaster {
     synthetic: bool,
 }
 
-/// Where a [`Forecaster`] takes its bars from, and how far they reach.
+/// Where a forecast takes its bars from, and how far they reach.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
     /// The source; without one, that which the generation was trained on.
@@ -132,14 +132,8 @@ pub struct Wanted<'a> {
 }
 
 impl Forecaster {
-    /// Loads the newest generation of `symbol` and the bars that are wanted. What a program has
-    /// trained forecasts by `program`: never by one that the store names, for that may come from
-    /// anywhere.
-    ///
-    /// # Errors
-    /// [`ForecastError`] when there is no whole generation, the bars cannot be read or are too few,
-    /// or the backend refuses the weights.
-    pub fn open(
+    /// Loads the newest generation of `symbol` and the bars that are wanted.
+    fn open(
         store: &Store,
         symbol: &Symbol,
         wanted: Wanted<'_>,
@@ -160,34 +154,12 @@ impl Forecaster {
         Ok(Self { snapshot, metadata, task, model, windows, synthetic })
     }
 
-    /// The rows of bars: the anchors of forecasts are those from
-    /// [`first_anchor`](Windows::first_anchor) to [`last_anchor`](Windows::last_anchor).
-    #[must_use]
-    pub fn windows(&self) -> &Windows {
-        &self.windows
-    }
-
-    /// What is known of the generation.
-    #[must_use]
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    /// Forecasts from each of these rows, knowing nothing of later ones: a forecast is the same, bit
-    /// for bit, as one from bars that end there, and as the one that evaluation judged.
-    ///
-    /// # Errors
-    /// [`ForecastError::Backend`] when the model fails.
-    ///
-    /// # Panics
-    /// If a row has no whole window.
-    pub fn forecast(&mut self, anchors: &[usize]) -> Result<Vec<Forecast>, ForecastError> {
-        let anchored = anchors.iter().map(|anchor| {
-            let scaled = self.model.predict(self.windows.window(*anchor))?;
-            Ok((*anchor, scaled))
-        });
-        let scaled = anchored.collect::<Result<Vec<_>, BackendError>>()?;
-        Ok(scaled.into_iter().map(|(anchor, scaled)| self.unscaled(anchor, &scaled)).collect())
+    /// The forecast from the newest bar, knowing nothing of later ones: it is the same, bit for bit, as
+    /// the one that evaluation judged for that day.
+    fn newest(&mut self) -> Result<Forecast, ForecastError> {
+        let anchor = self.windows.last_anchor();
+        let scaled = self.model.predict(self.windows.window(anchor))?;
+        Ok(self.unscaled(anchor, &scaled))
     }
 
     /// The forecast that a model's output for the window of `anchor` stands for.
@@ -218,11 +190,12 @@ impl Forecaster {
     }
 }
 
-/// Forecasts from the newest bar that is wanted, with the symbol's newest generation; see
-/// [`Forecaster::open`].
+/// Forecasts from the newest bar that is wanted, with the symbol's newest generation. What a program has
+/// trained forecasts by `program`: never by one that the store names, for that may come from anywhere.
 ///
 /// # Errors
-/// [`ForecastError`], as [`Forecaster::open`] and [`Forecaster::forecast`].
+/// [`ForecastError`] when there is no whole generation, the bars cannot be read or are too few, or the
+/// backend refuses the weights.
 pub fn forecast(
     store: &Store,
     symbol: &Symbol,
@@ -230,10 +203,7 @@ pub fn forecast(
     registry: &Registry,
     program: Option<&ProgramSpec>,
 ) -> Result<Forecast, ForecastError> {
-    let mut forecaster = Forecaster::open(store, symbol, wanted, registry, program)?;
-    let anchor = forecaster.windows.last_anchor();
-    let scaled = forecaster.model.predict(forecaster.windows.window(anchor))?;
-    Ok(forecaster.unscaled(anchor, &scaled))
+    Forecaster::open(store, symbol, wanted, registry, program)?.newest()
 }
 
 /// The windows of the bars up to and including `as_of`, scaled as in training.

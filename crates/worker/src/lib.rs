@@ -41,7 +41,7 @@ pub use evaluation::{
 };
 pub use failure::{AttemptError, Implausible};
 pub use fingerprint::fingerprint;
-pub use forecast::{Forecast, ForecastError, Forecaster, HorizonForecast, Wanted, forecast};
+pub use forecast::{Forecast, ForecastError, HorizonForecast, Wanted, forecast};
 pub use metadata::{
     METADATA_FILE, METRICS_FILE, Metadata, Promotion, Provenance, StageSeconds, WarmStart,
 };

@@ -1,6 +1,8 @@
 //! The models of an attempt: those of trials, those of folds, and the one that is kept.
 
-use mambafleet_backend::{Backend, BackendError, Fitted, Job, Model, ModelConfig, OptimizerConfig};
+use mambafleet_backend::{
+    Backend, BackendError, Fitted, Job, Model, ModelConfig, NamedTensors, OptimizerConfig,
+};
 use mambafleet_protocol::{JobSpec, ModelSpec, TrainSpec, cause_chain};
 
 use crate::clock::Clock;
@@ -58,16 +60,18 @@ impl<'a, S: Study> Models<'a, S> {
     pub(crate) fn train(mut self, last: &S::Fold) -> Result<Trained, AttemptError> {
         let job = self.job;
         let folds = job.evaluate.folds;
-        let first = (folds > 1).then(|| self.study.fold(0)).transpose()?;
-        let first = first.as_ref().unwrap_or(last);
+        let mut first = (folds > 1).then(|| self.study.fold(0)).transpose()?;
         let (settings, mut won, trials) = if job.search.is_empty() {
-            (self.settings(first, job.model, &job.train), None, Vec::new())
+            (self.settings(last, job.model, &job.train), None, Vec::new())
         } else {
-            self.search(first)?
+            self.search(first.as_ref().unwrap_or(last))?
         };
         let mut judged = Vec::new();
         for index in 0..folds - 1 {
-            let fold = self.study.fold(index)?;
+            let fold = match first.take() {
+                Some(first) => first,
+                None => self.study.fold(index)?,
+            };
             let mut fitted = match won.take() {
                 Some(fitted) => fitted,
                 None => self.fit(&fold, &settings, None)?,
@@ -121,17 +125,12 @@ impl<'a, S: Study> Models<'a, S> {
                         best = Some((loss, settings, fitted));
                     }
                 }
-                Err(AttemptError::Backend(error @ BackendError::Diverged { .. })) => {
-                    let why = cause_chain(&error);
+                Err(AttemptError::Backend(diverged @ BackendError::Diverged { .. })) => {
+                    let why = cause_chain(&diverged);
                     tracing::warn!(?values, why, "trial failed");
-                    let error_text = Some(why);
-                    trials.push(Trial {
-                        values,
-                        validation_loss: None,
-                        epochs: 0,
-                        error: error_text,
-                    });
-                    failure = Some(error);
+                    let error = Some(why);
+                    trials.push(Trial { values, validation_loss: None, epochs: 0, error });
+                    failure = Some(diverged);
                 }
                 Err(error) => return Err(error),
             }
@@ -151,7 +150,7 @@ impl<'a, S: Study> Models<'a, S> {
         &mut self,
         fold: &S::Fold,
         settings: &Settings,
-        start: Option<&(Option<&mambafleet_backend::NamedTensors>, WarmStart)>,
+        start: Option<&(Option<&NamedTensors>, WarmStart)>,
     ) -> Result<Fitted, AttemptError> {
         let job = self.job;
         self.observer.next_model(settings.train.epochs);

@@ -4,8 +4,8 @@ use mambafleet_artifacts::Snapshot;
 use mambafleet_backend::{Model, Registry};
 use mambafleet_protocol::JobSpec;
 
+use crate::forecast;
 use crate::metadata::{METADATA_FILE, Metadata};
-use crate::weights;
 
 /// Fewer samples say nothing.
 pub(crate) const LEAST_SAMPLES: usize = 20;
@@ -31,14 +31,9 @@ impl Rival {
         registry: &Registry,
         snapshot: &Snapshot,
     ) -> Result<Self, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let metadata: Metadata = snapshot.json(METADATA_FILE).map_err(|error| text(&error))?;
-        let name = &metadata.provenance.backend;
-        let program = job.program.as_ref();
-        let backend = registry.open(name, program).map_err(|error| text(&error))?;
-        let tensors = weights::of(snapshot).map_err(|error| text(&error))?;
-        let model =
-            backend.load(&metadata.model, &tensors, job.threads).map_err(|error| text(&error))?;
+        let metadata: Metadata = snapshot.json(METADATA_FILE).map_err(|error| error.to_string())?;
+        let model = forecast::model(snapshot, &metadata, registry, job.program.as_ref())
+            .map_err(|error| error.to_string())?;
         Ok(Self { metadata, model })
     }
 }

@@ -42,21 +42,7 @@ pub(crate) use text::quoted;
 /// # Errors
 /// [`DataError::Io`] when the file cannot be read, otherwise as [`parse_file`].
 pub fn read_file(symbol: &Symbol, path: &Path, policy: &PolicySpec) -> Result<Bars, DataError> {
-    read_file_with(symbol, path, policy, &[])
-}
-
-/// The same with further columns of numbers, by their names in the header.
-///
-/// # Errors
-/// As [`read_file`], and [`DataError::NoColumn`].
-pub(crate) fn read_file_with(
-    symbol: &Symbol,
-    path: &Path,
-    policy: &PolicySpec,
-    columns: &[String],
-) -> Result<Bars, DataError> {
-    let file = RawFile::parse(path, &content(path)?, Some(symbol), columns)?;
-    file.bars(symbol, path, policy)
+    parse_file(symbol, path, &content(path)?, policy)
 }
 
 /// The content of a file.
@@ -109,7 +95,21 @@ pub fn parse_file(
     content: &[u8],
     policy: &PolicySpec,
 ) -> Result<Bars, DataError> {
-    RawFile::parse(path, content, Some(symbol), &[])?.bars(symbol, path, policy)
+    parse_with(symbol, path, content, policy, &[])
+}
+
+/// The same with further columns of numbers, by their names in the header.
+///
+/// # Errors
+/// As [`parse_file`], and [`DataError::NoColumn`].
+pub(crate) fn parse_with(
+    symbol: &Symbol,
+    path: &Path,
+    content: &[u8],
+    policy: &PolicySpec,
+    columns: &[String],
+) -> Result<Bars, DataError> {
+    RawFile::parse(path, content, Some(symbol), columns)?.bars(symbol, path, policy)
 }
 
 /// Reads the bars of `symbol` from a file that may hold others' too: its name tells whose it is only

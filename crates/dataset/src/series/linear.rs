@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use mambafleet_evaluation::ridge::cholesky;
+
 use super::SeriesData;
 
 /// Strengths of the penalty that are tried, in units of the mean square of a standardised column.
@@ -203,30 +205,6 @@ impl Normal {
         }
         sum
     }
-}
-
-/// Replaces the lower half of a symmetric matrix by its Cholesky factor; none if it is not positive
-/// definite.
-fn cholesky(matrix: &mut [f64], size: usize) -> Option<()> {
-    for i in 0..size {
-        for j in 0..=i {
-            let (before, rest) = matrix.split_at_mut(i * size);
-            let own = &mut rest[..size];
-            let other: &[f64] = if j == i { &[] } else { &before[j * size..][..size] };
-            if j == i {
-                let squares: f64 = own[..i].iter().map(|value| value * value).sum();
-                let rest = own[i] - squares;
-                if rest <= 0.0 || !rest.is_finite() {
-                    return None;
-                }
-                own[i] = rest.sqrt();
-            } else {
-                let product: f64 = own[..j].iter().zip(other).map(|(a, b)| a * b).sum();
-                own[j] = (own[j] - product) / other[j];
-            }
-        }
-    }
-    Some(())
 }
 
 /// Solves for every column of `right`, (size, width) row-major, given the Cholesky factor: forward, then
