@@ -114,6 +114,21 @@ impl FileLock {
         Ok(Self { file, path, note, holder, acquired, waited, overhead })
     }
 
+    /// Whether somebody holds the lock on this file at the moment; nobody does if it is missing. Nothing
+    /// is created or noted. Whoever [takes](Self::acquire) the lock without waiting in the very moment of
+    /// this question may find it held.
+    ///
+    /// # Errors
+    /// [`LockError::Io`] when the file is there and cannot be opened, or locks do not work on it.
+    pub fn is_held(path: &Path) -> Result<bool, LockError> {
+        let failed = |source| LockError::Io { path: path.to_owned(), source };
+        match File::open(path) {
+            Ok(file) => try_lock(&file).map(|free| !free).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// The lock file.
     #[must_use]
     pub fn path(&self) -> &Path {

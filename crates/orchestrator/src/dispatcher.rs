@@ -129,6 +129,8 @@ pub(crate) struct Dispatcher<'a> {
     diverged: Vec<i32>,
     /// When the workers' memory is looked at again.
     pub(crate) next_sample: Instant,
+    /// When the reporter is told again what is running; none if it does not want to know.
+    pub(crate) next_pulse: Option<Instant>,
     /// The signal that asked the run to end, and when it came.
     interrupt: Option<(Interrupt, Instant)>,
     /// When draining ends and killing begins.
@@ -145,6 +147,7 @@ impl<'a> Dispatcher<'a> {
     ) -> Self {
         let (sink, inbox) = unbounded_channel();
         let workers = plan.workers();
+        let next_pulse = reporter.wants_pulse().then(Instant::now);
         Self {
             plan,
             store,
@@ -165,6 +168,7 @@ impl<'a> Dispatcher<'a> {
             worker_memory: None,
             diverged: vec![0; plan.jobs.len()],
             next_sample: Instant::now(),
+            next_pulse,
             interrupt: None,
             kill_at: None,
         }
@@ -270,6 +274,11 @@ impl<'a> Dispatcher<'a> {
         self.reporter.on_event(&event);
     }
 
+    /// Reports an event that is not worth a place in the record.
+    pub(crate) fn show(&mut self, event: RunEvent) {
+        self.reporter.on_event(&StampedEvent::now(event));
+    }
+
     pub(crate) fn feed(&mut self, input: Input) {
         for action in self.scheduler.on(self.started.elapsed(), input) {
             self.act(action);
@@ -286,7 +295,8 @@ impl<'a> Dispatcher<'a> {
         let watched = watched.filter_map(|worker| worker.running.as_ref()?.due(limits)).min();
         let sample = limits.memory.filter(|_| self.scheduler.running() > 0);
         let sample = sample.map(|_| self.next_sample);
-        [retry, overdue, watched, sample, self.kill_at].into_iter().flatten().min()
+        let pulse = self.next_pulse.filter(|_| self.scheduler.running() > 0);
+        [retry, overdue, watched, sample, pulse, self.kill_at].into_iter().flatten().min()
     }
 
     fn on_timer(&mut self) {
@@ -302,6 +312,7 @@ impl<'a> Dispatcher<'a> {
             self.condemn(id, FailureKind::Protocol, fault.to_owned());
         }
         self.watch(now);
+        self.pulse(now);
         self.feed(Input::Tick);
     }
 

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use mambafleet_protocol::{EpochReport, FailureKind, Outcome, RunId, SampleCounts, Symbol};
+use mambafleet_protocol::{
+    CommitReport, EpochReport, FailureKind, Outcome, RunId, SampleCounts, StageTimes, Symbol,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{RUN_SCHEMA, RunSummary, Told};
@@ -90,6 +92,23 @@ pub enum RunEvent {
     Loaded(SampleCounts),
     /// An epoch of a symbol ended.
     Progress(EpochReport),
+    /// A generation of a symbol was committed.
+    Stored(CommitReport),
+    /// An attempt ended by itself, whatever came of it; what ends with its worker has no such event.
+    AttemptEnded {
+        /// The symbol.
+        symbol: Symbol,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The worker's number.
+        worker: u64,
+        /// Wall time in seconds, as the worker measured it.
+        seconds: f64,
+        /// What it went into.
+        times: StageTimes,
+        /// The most resident memory that the worker has had so far, in bytes, where the system says.
+        memory: Option<u64>,
+    },
     /// An attempt failed.
     AttemptFailed {
         /// The symbol.
@@ -122,12 +141,10 @@ pub enum RunEvent {
         expected: f64,
     },
     /// Somebody asked what is running.
-    Status {
-        /// The attempts that run.
-        running: Vec<RunningNow>,
-        /// Symbols that wait for an attempt.
-        waiting: usize,
-    },
+    Status(Status),
+    /// What is running, once a second, for reporters that [want it](crate::Reporter::wants_pulse).
+    /// It is not part of the run's record.
+    Pulse(Status),
     /// The run and its workers were stopped, as by Ctrl-Z. No clock runs until they go on.
     Suspended,
     /// They go on.
@@ -156,6 +173,15 @@ pub enum RunEvent {
         /// Everything about it.
         summary: RunSummary,
     },
+}
+
+/// What is going on at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The attempts that run.
+    pub running: Vec<RunningNow>,
+    /// Symbols that wait for an attempt.
+    pub waiting: usize,
 }
 
 /// An attempt that runs at the moment.

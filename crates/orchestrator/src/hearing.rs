@@ -93,6 +93,7 @@ impl Dispatcher<'_> {
             }
             WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
             WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
+            WorkerEvent::Stored(report) => self.emit(RunEvent::Stored(report)),
             WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
                 if ended != attempt {
                     return fault(self, format!("ended attempt {ended} instead of {attempt}"));
@@ -103,6 +104,15 @@ impl Dispatcher<'_> {
                 let memory = worker.process.pid.and_then(memory::peak);
                 self.worker_memory = self.worker_memory.max(memory);
                 let slot = worker.slot;
+                let symbol = self.plan.jobs[job].symbol.clone();
+                self.emit(RunEvent::AttemptEnded {
+                    symbol,
+                    attempt,
+                    worker: id,
+                    seconds,
+                    times,
+                    memory,
+                });
                 let result = self.judge(job, attempt, result);
                 self.feed(Input::AttemptEnded { slot, seconds, result });
             }

@@ -9,6 +9,7 @@
 
 mod dispatcher;
 mod event;
+mod events;
 mod hearing;
 mod history;
 mod http;
@@ -24,7 +25,8 @@ mod supervision;
 mod watch;
 
 pub use dispatcher::{RunError, WorkerCommand, run};
-pub use event::{RunEvent, RunningNow, StampedEvent};
+pub use event::{RunEvent, RunningNow, StampedEvent, Status};
+pub use events::EventLog;
 pub use http::{HttpError, HttpUrl, InvalidHttpUrl};
 pub use notify::{Channel, Message, Notification, Notify, Told, tell};
 pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};
@@ -40,4 +42,9 @@ pub const RUN_SCHEMA: u32 = 1;
 pub trait Reporter {
     /// Called once per event, in order.
     fn on_event(&mut self, event: &StampedEvent);
+
+    /// Whether it is to get a [`RunEvent::Pulse`] every second.
+    fn wants_pulse(&self) -> bool {
+        false
+    }
 }

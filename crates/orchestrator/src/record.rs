@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{
-    StoreError, append_file, append_log, atomic_write_json, create_dir_durable,
+    FileLock, LockError, StoreError, Wait, append_file, append_log, atomic_write_json,
+    create_dir_durable,
 };
 use mambafleet_protocol::RunId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{RunPlan, RunSummary, StampedEvent};
+
+/// File of a run's record with a [`StampedEvent`] per line.
+pub(crate) const EVENTS_FILE: &str = "events.jsonl";
+
+/// File that is locked as long as the run goes on.
+const LOCK_FILE: &str = ".lock";
 
 /// The directory of a run, open for writing. `plan.json` is written at its creation,
 /// `events.jsonl` grows by one line per event, `summary.json` appears when the run has ended,
@@ -22,6 +29,8 @@ pub struct RunRecord {
     dir: PathBuf,
     events: File,
     healthy: bool,
+    /// Held as long as the run goes on, so that others can tell.
+    _running: FileLock,
 }
 
 /// A run's record cannot be written or read.
@@ -30,6 +39,9 @@ pub enum RecordError {
     /// A directory or file cannot be made.
     #[error("cannot write the run's record: {0}")]
     Write(#[from] StoreError),
+    /// The run's own lock cannot be taken or looked at.
+    #[error("cannot lock the run's record: {0}")]
+    Lock(#[from] LockError),
     /// A file or directory cannot be read.
     #[error("cannot read {}", .path.display())]
     Read {
@@ -74,9 +86,18 @@ impl RunRecord {
     pub fn create(runs: &Path, plan: &RunPlan) -> Result<Self, RecordError> {
         let dir = Self::dir_of(runs, &plan.run);
         create_dir_durable(&dir.join("logs"))?;
+        let running = FileLock::acquire(dir.join(LOCK_FILE), Wait::Fail)?;
         atomic_write_json(&dir.join("plan.json"), plan)?;
-        let events = append_file(&dir.join("events.jsonl"))?;
-        Ok(Self { dir, events, healthy: true })
+        let events = append_file(&dir.join(EVENTS_FILE))?;
+        Ok(Self { dir, events, healthy: true, _running: running })
+    }
+
+    /// Whether the run still goes on, that is whether a process lives that carries it out.
+    ///
+    /// # Errors
+    /// [`RecordError::Lock`] where locks do not work.
+    pub fn is_running(runs: &Path, run: &RunId) -> Result<bool, RecordError> {
+        Ok(FileLock::is_held(&Self::dir_of(runs, run).join(LOCK_FILE))?)
     }
 
     /// The plan of an earlier run; `None` if there is no such run.
@@ -106,7 +127,10 @@ impl RunRecord {
     }
 
     /// All runs, the newest first.
-    pub(crate) fn newest_first(runs: &Path) -> Result<Vec<RunId>, RecordError> {
+    ///
+    /// # Errors
+    /// [`RecordError`] when the directory of all runs is there and cannot be read.
+    pub fn newest_first(runs: &Path) -> Result<Vec<RunId>, RecordError> {
         let unreadable = |source| RecordError::Read { path: runs.to_owned(), source };
         let entries = match std::fs::read_dir(runs) {
             Ok(entries) => entries,
@@ -121,7 +145,10 @@ impl RunRecord {
     }
 
     /// What remains of an earlier run; `None` if it has not ended, or there is no such run.
-    pub(crate) fn summary(runs: &Path, run: &RunId) -> Result<Option<RunSummary>, RecordError> {
+    ///
+    /// # Errors
+    /// [`RecordError`] when the summary is there and cannot be read.
+    pub fn summary(runs: &Path, run: &RunId) -> Result<Option<RunSummary>, RecordError> {
         read_json(&Self::dir_of(runs, run).join("summary.json"))
     }
 

@@ -6,12 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use mambafleet_protocol::{FailureKind, SkipReason};
 
 use crate::dispatcher::{Dispatcher, Worker};
-use crate::event::RunningNow;
+use crate::event::{RunningNow, Status};
 use crate::plan::expected;
 use crate::{RunEvent, memory};
 
 /// How often the workers' memory is looked at, when it is limited.
 const SAMPLE: Duration = Duration::from_secs(1);
+
+/// How often reporters that want it are told what is running.
+const PULSE: Duration = Duration::from_secs(1);
 
 impl Dispatcher<'_> {
     /// Looks at every attempt: whether it has gone beyond a limit, or is slow.
@@ -63,8 +66,22 @@ impl Dispatcher<'_> {
         pids.into_iter().filter_map(|(id, pid)| Some((id, *resident.get(&pid)?))).collect()
     }
 
-    /// Tells what is running now.
+    /// Tells those who asked what is running now.
     pub(crate) fn tell_status(&mut self) {
+        let status = self.status();
+        self.emit(RunEvent::Status(status));
+    }
+
+    /// Tells reporters that want it what is running now, once a second.
+    pub(crate) fn pulse(&mut self, now: Instant) {
+        if self.next_pulse.is_some_and(|at| at <= now) {
+            self.next_pulse = Some(now + PULSE);
+            let status = self.status();
+            self.show(RunEvent::Pulse(status));
+        }
+    }
+
+    fn status(&self) -> Status {
         let now = Instant::now();
         let memory = self.memory();
         let describe = |(id, worker): (&u64, &Worker)| {
@@ -81,8 +98,7 @@ impl Dispatcher<'_> {
             })
         };
         let running = self.workers.iter().filter_map(describe).collect();
-        let waiting = self.scheduler.waiting();
-        self.emit(RunEvent::Status { running, waiting });
+        Status { running, waiting: self.scheduler.waiting() }
     }
 
     /// Stops the workers and this process, as somebody asked, until it is told to go on. The pause

@@ -104,6 +104,7 @@ pub(crate) fn in_words(event: &WorkerEvent) -> Option<String> {
         WorkerEvent::Progress(report) => {
             Some(format!("epoch {} of {}", report.epoch, report.epochs))
         }
+        WorkerEvent::Stored(report) => Some(format!("generation {}", report.generation)),
         WorkerEvent::Hello { .. }
         | WorkerEvent::Started { .. }
         | WorkerEvent::Alive { .. }

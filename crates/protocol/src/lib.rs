@@ -27,7 +27,8 @@ mod time;
 pub use cause::{cause_chain, signal_name};
 pub use evaluate::{AlarmSpec, EvaluateSpec, WindowSpec};
 pub use message::{
-    EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent, WorkerRequest,
+    CommitReport, EpochReport, JobResult, PROTOCOL_VERSION, SampleCounts, WorkerEvent,
+    WorkerRequest,
 };
 pub use outcome::{FailureKind, Headline, Outcome, SkipReason};
 pub use policy::{

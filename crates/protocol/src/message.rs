@@ -53,6 +53,8 @@ pub enum WorkerEvent {
         /// Its symbol.
         symbol: Symbol,
     },
+    /// A generation was committed; the attempt ends soon after.
+    Stored(CommitReport),
     /// A job ended.
     Finished {
         /// The symbol.
@@ -101,6 +103,22 @@ pub struct EpochReport {
     pub samples_per_second: f64,
 }
 
+/// What a commit took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommitReport {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// The generation's number.
+    pub generation: u64,
+    /// Length of its files.
+    pub bytes: u64,
+    /// Seconds from the first file that was staged to the acknowledgement, the wait for the lock
+    /// included.
+    pub seconds: f64,
+    /// Seconds of it that were spent waiting for the symbol's lock.
+    pub lock_wait_seconds: f64,
+}
+
 /// How an attempt ended, as its worker saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
@@ -145,6 +163,7 @@ impl WorkerEvent {
             | Self::Alive { symbol }
             | Self::Finished { symbol, .. } => Some(symbol),
             Self::Loaded(counts) => Some(&counts.symbol),
+            Self::Stored(report) => Some(&report.symbol),
             Self::Progress(report) => Some(&report.symbol),
         }
     }

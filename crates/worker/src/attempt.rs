@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mambafleet_artifacts::{Store, StoreError, SymbolStore, Wait};
 use mambafleet_backend::{Backend, NamedTensors, Registry};
 use mambafleet_protocol::{
-    Headline, JobResult, JobSpec, SampleCounts, TaskSpec, WorkerEvent, cause_chain,
+    CommitReport, Headline, JobResult, JobSpec, SampleCounts, TaskSpec, WorkerEvent, cause_chain,
 };
 
 use crate::clock::Clock;
@@ -126,7 +126,7 @@ impl Attempt<'_> {
                     parent
                 }
             };
-            match commit(job, &store, &trained, &metadata, parent) {
+            match commit(job, &store, &trained, &metadata, parent, self.emitter) {
                 // Another run has committed in between: that is what is to be beaten now.
                 Err(AttemptError::Store(StoreError::Conflict { .. }))
                     if conflicts < MAX_CONFLICTS =>
@@ -194,6 +194,7 @@ fn commit(
     trained: &Trained,
     metadata: &Metadata,
     parent: Option<Option<u64>>,
+    emitter: &Emitter,
 ) -> Result<JobResult, AttemptError> {
     let Trained { model, conclusion, .. } = trained;
     let mut transaction = store.begin()?;
@@ -219,6 +220,13 @@ fn commit(
         return Ok(JobResult::UpToDate { generation });
     }
     let commit = transaction.commit(&lock)?;
+    emitter.emit(&WorkerEvent::Stored(CommitReport {
+        symbol: job.symbol.clone(),
+        generation: commit.generation,
+        bytes: commit.manifest.total_length(),
+        seconds: (commit.staging + commit.lock_waited + commit.elapsed).as_secs_f64(),
+        lock_wait_seconds: commit.lock_waited.as_secs_f64(),
+    }));
     let headline = conclusion.headline();
     let Headline { best_validation_loss, test_loss, .. } = headline;
     tracing::info!(generation = commit.generation, best_validation_loss, test_loss, "committed");

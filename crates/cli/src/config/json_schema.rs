@@ -97,6 +97,7 @@ fn of_kind(kind: &Kind) -> Value {
     const DURATION: &str = r"^\s*(\+?[0-9.]+\s*[A-Za-zµ]+,?\s*)+$";
     match kind {
         Kind::Text => json!({ "type": "string" }),
+        Kind::Bool => json!({ "type": "boolean" }),
         Kind::Whole => json!({ "type": "integer", "minimum": 0 }),
         Kind::Number => json!({ "type": "number" }),
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),

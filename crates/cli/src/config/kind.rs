@@ -9,6 +9,7 @@ use super::value::{Deadline, parse_duration, parse_size, without_unit};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
+    Bool,
     /// A whole number from 0.
     Whole,
     Number,
@@ -69,6 +70,7 @@ impl Kind {
             return kind;
         }
         match default {
+            Value::Boolean(_) => Self::Bool,
             Value::Integer(_) => Self::Whole,
             Value::Float(_) => Self::Number,
             Value::Array(items) => {
@@ -84,6 +86,7 @@ impl Kind {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Text => "text".to_owned(),
+            Self::Bool => "true or false".to_owned(),
             Self::Whole => "whole number".to_owned(),
             Self::Number => "number".to_owned(),
             Self::Duration => "duration".to_owned(),
@@ -105,7 +108,12 @@ impl Kind {
     pub(crate) fn check(&self, value: &Value) -> Result<(), String> {
         match (self, value) {
             (Self::Text, Value::String(_))
+            | (Self::Bool, Value::Boolean(_))
             | (Self::Number, Value::Float(_) | Value::Integer(_)) => Ok(()),
+            (Self::Bool, Value::String(text)) if self.parse(text).is_ok() => {
+                Err(format!("write it without quotes: {}", text.trim()))
+            }
+            (Self::Bool, _) => Err(format!("{} is not true or false", shown(value))),
             (Self::Text, _) => Err(format!("{} must stand in quotes", shown(value))),
             (Self::Whole, Value::Integer(number)) if *number >= 0 => Ok(()),
             (Self::Whole, Value::Integer(_)) => Err("must not be negative".to_owned()),
@@ -151,6 +159,7 @@ impl Kind {
         match self {
             Self::Whole => whole_number(text).map(Value::Integer),
             Self::Number => decimal(text).map(Value::Float),
+            Self::Bool => truth(text).map(Value::Boolean),
             Self::List(kind) => list(text, kind),
             _ => Ok(Value::String(text.to_owned())),
         }
@@ -233,6 +242,10 @@ fn whole_number(text: &str) -> Result<i64, String> {
         .map_err(|_| format!("\"{text}\" is not a whole number (up to {})", i64::MAX))
 }
 
+fn truth(text: &str) -> Result<bool, String> {
+    text.trim().parse().map_err(|_| format!("\"{text}\" is not true or false"))
+}
+
 fn decimal(text: &str) -> Result<f64, String> {
     text.trim().parse().map_err(|_| format!("\"{text}\" is not a number"))
 }
@@ -271,6 +284,8 @@ mod tests {
             (Kind::Whole, "many".into(), "\"many\" is not a whole number"),
             (Kind::Whole, Value::Integer(-1), "must not be negative"),
             (Kind::Number, "0.5".into(), "write it without quotes: 0.5"),
+            (Kind::Bool, "true".into(), "write it without quotes: true"),
+            (Kind::Bool, Value::Integer(1), "1 is not true or false"),
             (Kind::Text, Value::Integer(7), "7 must stand in quotes"),
             (choice, "c".into(), "\"c\" is not one of \"a\", \"b\""),
         ] {

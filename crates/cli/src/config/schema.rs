@@ -2,6 +2,7 @@
 //! `configs/default.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use mambafleet_artifacts::Wait;
@@ -28,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) run: Run,
     pub(crate) retries: Retries,
     pub(crate) notify: Notify,
+    pub(crate) observe: Observe,
     pub(crate) groups: BTreeMap<String, Vec<String>>,
     pub(crate) lock: Lock,
     pub(crate) task: Task,
@@ -164,6 +166,60 @@ pub(crate) struct Notify {
 pub(crate) enum When {
     Always,
     Failure,
+}
+
+/// What a run leaves to look at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Observe {
+    pub(crate) report: bool,
+    metrics: String,
+    pub(crate) textfile: PathBuf,
+    pub(crate) tensorboard: bool,
+    mlflow: String,
+    pub(crate) mlflow_experiment: String,
+    pub(crate) mlflow_timeout: HumanDuration,
+}
+
+impl Observe {
+    /// Where Prometheus may ask for metrics, if anywhere.
+    pub(crate) fn metrics(&self) -> Result<Option<SocketAddr>, InvalidSpec> {
+        let wrong = |_| InvalidSpec {
+            key: "observe.metrics",
+            message: format!(
+                "{:?} is no address with a port, such as \"127.0.0.1:9464\"",
+                self.metrics
+            ),
+        };
+        match self.metrics.trim() {
+            "" => Ok(None),
+            address => address.parse().map(Some).map_err(wrong),
+        }
+    }
+
+    /// The MLflow tracking server, if there is one.
+    pub(crate) fn mlflow(&self) -> Result<Option<HttpUrl>, InvalidSpec> {
+        let wrong = |error: InvalidHttpUrl| InvalidSpec {
+            key: "observe.mlflow",
+            message: format!("{error}; write one as in mlflow = \"http://localhost:5000\""),
+        };
+        match self.mlflow.trim() {
+            "" => Ok(None),
+            url => url.parse().map(Some).map_err(wrong),
+        }
+    }
+
+    fn validate(&self) -> Result<(), InvalidSpec> {
+        let wrong = |key, message: &str| Err(InvalidSpec { key, message: message.to_owned() });
+        if self.mlflow_experiment.trim().is_empty() {
+            return wrong("observe.mlflow_experiment", "must have a name");
+        }
+        if self.mlflow_timeout.0.is_zero() {
+            return wrong("observe.mlflow_timeout", "must be above 0");
+        }
+        self.metrics()?;
+        self.mlflow().map(drop)
+    }
 }
 
 impl Notify {
@@ -367,6 +423,7 @@ impl Config {
             return wrong("run.retries", "must not exceed 100");
         }
         self.notify.validate()?;
+        self.observe.validate()?;
         self.task.validate()?;
         self.model.spec().validate()?;
         self.train.validate()?;

@@ -1,6 +1,6 @@
 //! A plain line per event, for logs and pipes.
 
-use mambafleet_orchestrator::{Reporter, RunEvent, RunningNow, StampedEvent};
+use mambafleet_orchestrator::{Reporter, RunEvent, RunningNow, StampedEvent, Status};
 use mambafleet_protocol::{Comparison, EpochReport, Outcome, SampleCounts, Symbol};
 
 use crate::notify::warning;
@@ -27,7 +27,11 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             let until = deadline.map_or_else(String::new, |at| format!(", until {}", local(at)));
             format!("run {run}: {symbols}{demo}, {}{until}", fleet(*workers, *threads))
         }
-        RunEvent::WorkerStarted { .. } | RunEvent::RunFinished { .. } => return None,
+        RunEvent::WorkerStarted { .. }
+        | RunEvent::Stored(_)
+        | RunEvent::AttemptEnded { .. }
+        | RunEvent::Pulse(_)
+        | RunEvent::RunFinished { .. } => return None,
         RunEvent::WorkerLost { pid, cause, .. } => {
             let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
             format!("{cause}{pid}")
@@ -50,7 +54,7 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
             seconds(*so_far),
             seconds(*expected)
         ),
-        RunEvent::Status { running, waiting } => status(running, *waiting),
+        RunEvent::Status(now) => status(now),
         RunEvent::Suspended => "suspended, the workers too".to_owned(),
         RunEvent::Resumed { seconds: pause } => {
             format!("going on after {}, which count for no limit", seconds(*pause))
@@ -66,7 +70,7 @@ pub(crate) fn describe(event: &RunEvent) -> Option<String> {
 }
 
 /// A line for each attempt that runs, and how many symbols wait.
-fn status(running: &[RunningNow], waiting: usize) -> String {
+fn status(Status { running, waiting }: &Status) -> String {
     let mut lines = vec![format!("{} running, {waiting} waiting", running.len())];
     for now in running {
         let RunningNow { symbol, attempt, worker, last, .. } = now;
