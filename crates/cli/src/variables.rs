@@ -22,7 +22,7 @@ pub(crate) const READ: [(&str, &str); 8] = [
     (
         "MAMBAFLEET_ISA",
         "The instruction set of the native backend: `portable`, `avx2`, `avx512` or `neon`. Without \
-         it, the fastest that the tests have passed on.",
+         it, the fastest that the processor has.",
     ),
     ("NO_COLOR", "Set to anything: no colour."),
     ("TERM", "`dumb`: no bars, a plain line per event."),

@@ -59,8 +59,8 @@ impl Isa {
         kinds.into_iter().map(Self).collect()
     }
 
-    /// The one that this process uses: the fastest that the tests have been seen to pass on, or what
-    /// `MAMBAFLEET_ISA` names. It is chosen at the first call and stays.
+    /// The one that this process uses: the fastest, or what `MAMBAFLEET_ISA`
+    /// names. It is chosen at the first call and stays.
     ///
     /// # Errors
     /// [`UnknownIsa`] when the variable names none of [`Isa::available`].
@@ -70,26 +70,16 @@ impl Isa {
         CURRENT.get_or_init(choose).clone()
     }
 
-    /// The fastest tried one, or the one asked for; nothing and an empty word ask for none.
+    /// The fastest one, or the one asked for; nothing and an empty word ask for none.
     fn choose(asked: Option<&std::ffi::OsStr>) -> Result<Self, UnknownIsa> {
         let asked = asked.map(std::ffi::OsStr::to_string_lossy).unwrap_or_default();
         let mut available = Self::available().into_iter();
         let found = if asked.is_empty() {
-            available.rfind(|isa| isa.is_tried())
+            available.next_back()
         } else {
             available.find(|isa| isa.name() == asked)
         };
         found.ok_or_else(|| UnknownIsa { asked: asked.into_owned() })
-    }
-
-    /// Whether the tests have been seen to pass on a processor that has it. No processor with
-    /// AVX-512 was at hand: until one was, it must be asked for.
-    fn is_tried(self) -> bool {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => false,
-            _ => true,
-        }
     }
 
     /// The name that `MAMBAFLEET_ISA` knows it by.
@@ -134,15 +124,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_available_one_can_be_asked_for_and_the_fastest_tried_one_is_the_default() {
+    fn each_available_one_can_be_asked_for_and_the_fastest_one_is_the_default() {
         let available = Isa::available();
         assert_eq!(available[0], Isa::PORTABLE);
         for isa in &available {
             assert_eq!(Isa::choose(Some(OsStr::new(isa.name()))), Ok(*isa));
         }
         for nothing in [None, Some(OsStr::new(""))] {
-            let fastest = available.iter().rfind(|isa| isa.is_tried());
-            assert_eq!(Isa::choose(nothing).as_ref(), Ok(fastest.unwrap()));
+            assert_eq!(Isa::choose(nothing).as_ref(), Ok(available.last().unwrap()));
         }
     }
 

@@ -101,6 +101,16 @@ macro_rules! rows {
     };
 }
 
+/// Writes the sums of `$n` rows, of which there are at most twelve. Each is named by a literal: were they
+/// indexed by a loop that is not unrolled, all sums would live in memory, and be stored at every step.
+macro_rules! put_rows {
+    ($($r:literal)*, $n:ident, $self:ident, $sums:ident, $row:ident, $c:ident) => {
+        $(if $r < $n {
+            $self.put($sums[$r], &mut $c.row_mut($row + $r)[$self.column..]);
+        })*
+    };
+}
+
 impl<T: Real, S: Simd<Element = T>, const WIDE: usize> Strip<'_, S, WIDE> {
     /// All rows of it.
     #[inline(always)]
@@ -140,9 +150,7 @@ impl<T: Real, S: Simd<Element = T>, const WIDE: usize> Strip<'_, S, WIDE> {
             }
             at += col_stride;
         }
-        for r in 0..N {
-            self.put(sums[r], &mut c.row_mut(row + r)[self.column..]);
-        }
+        put_rows!(0 1 2 3 4 5 6 7 8 9 10 11, N, self, sums, row, c);
     }
 
     /// Writes or adds the sums to the start of `row`.
