@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::error::CliError;
+use crate::reporters::put_above;
 
 /// Version of the JSON that commands print.
 pub(crate) const OUTPUT_SCHEMA: u32 = 1;
@@ -129,7 +130,11 @@ fn write_out(bytes: &[u8]) -> Result<(), CliError> {
     }
 }
 
-/// Writes a line to standard error; there is nowhere to complain if that fails.
+/// Writes a line to standard error, above the live display if there is one; there is nowhere to complain
+/// if that fails.
 pub(crate) fn say(text: &str) {
+    if put_above(text) {
+        return;
+    }
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

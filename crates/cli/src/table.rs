@@ -1,32 +1,43 @@
 //! The one style of tables.
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+mod fit;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+use crate::style::Page;
 
 /// A column: its title, and whether its cells are numbers, which stand to the right.
 pub(crate) type Column<'a> = (&'a str, bool);
 
-/// Lays out rows under titles, without lines. Rows are never folded, so that they can be cut out
-/// and searched.
-pub(crate) fn render(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(columns.iter().map(|(title, number)| cell(&title.to_uppercase(), *number)));
-    for row in rows {
-        let cells = row.iter().zip(columns).map(|(text, (_, number))| cell(text, *number));
-        table.add_row(cells.collect::<Vec<_>>());
-    }
-    if let Some(column) = table.column_mut(0) {
-        column.set_padding((0, 1));
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+/// Rows under titles, without lines, so that they can be cut out and searched.
+pub(crate) struct Table<'a> {
+    columns: &'a [Column<'a>],
+    rows: Vec<Vec<String>>,
+    spare: &'a [&'a str],
 }
 
-fn cell(text: &str, number: bool) -> Cell {
-    let alignment = if number { CellAlignment::Right } else { CellAlignment::Left };
-    Cell::new(text).set_alignment(alignment)
+/// Lays out rows under titles for standard output.
+pub(crate) fn render(columns: &[Column<'_>], rows: Vec<Vec<String>>) -> String {
+    Table::new(columns, rows).lay_out(Page::stdout())
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn new(columns: &'a [Column<'a>], rows: Vec<Vec<String>>) -> Self {
+        Self { columns, rows, spare: &[] }
+    }
+
+    /// Names the columns that are left out first on a terminal that is too narrow, the least important
+    /// one first. After them it is the turn of those to the right.
+    pub(crate) fn spare(self, spare: &'a [&'a str]) -> Self {
+        Self { spare, ..self }
+    }
+
+    /// The lines. Where they may be as long as they like everything is in them. On a terminal, what does
+    /// not fit is shortened or left out, and named below; words for how something ended have colours.
+    pub(crate) fn lay_out(&self, page: Page) -> String {
+        fit::lay_out(self, page)
+    }
 }
 
 /// A loss or another small number, to four digits.

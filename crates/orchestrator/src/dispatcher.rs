@@ -20,7 +20,7 @@ use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::Running;
 use crate::{
-    CompleteRun, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
+    CompleteRun, LockWaits, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
     StampedEvent, SymbolSummary, history, memory,
 };
 
@@ -125,6 +125,8 @@ pub(crate) struct Dispatcher<'a> {
     pub(crate) times: StageTimes,
     /// The most memory of a worker, in bytes.
     pub(crate) worker_memory: Option<u64>,
+    /// What commits waited for locks.
+    pub(crate) locks: LockWaits,
     /// How often each job has diverged.
     diverged: Vec<i32>,
     /// When the workers' memory is looked at again.
@@ -166,6 +168,7 @@ impl<'a> Dispatcher<'a> {
             spent: vec![Duration::ZERO; plan.jobs.len()],
             times: StageTimes::default(),
             worker_memory: None,
+            locks: LockWaits::default(),
             diverged: vec![0; plan.jobs.len()],
             next_sample: Instant::now(),
             next_pulse,
@@ -221,7 +224,7 @@ impl<'a> Dispatcher<'a> {
             self.plan.created_at,
             seconds,
             self.interrupt.map(|(interrupt, _)| interrupt.number()),
-            RunTime::new(self.plan.workers(), spent, self.times, self.worker_memory),
+            RunTime::new(self.plan.workers(), spent, self.times, self.worker_memory, self.locks),
             symbols.collect(),
         );
         summary.last_successful_run = summary.complete().or_else(|| self.last_complete_run());

@@ -93,7 +93,10 @@ impl Dispatcher<'_> {
             }
             WorkerEvent::Loaded(counts) => self.emit(RunEvent::Loaded(counts)),
             WorkerEvent::Progress(report) => self.emit(RunEvent::Progress(report)),
-            WorkerEvent::Stored(report) => self.emit(RunEvent::Stored(report)),
+            WorkerEvent::Stored(report) => {
+                self.locks.add(&report);
+                self.emit(RunEvent::Stored(report));
+            }
             WorkerEvent::Finished { attempt: ended, seconds, times, result, .. } => {
                 if ended != attempt {
                     return fault(self, format!("ended attempt {ended} instead of {attempt}"));

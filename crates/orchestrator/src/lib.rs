@@ -32,7 +32,7 @@ pub use notify::{Channel, Message, Notification, Notify, Told, tell};
 pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};
 pub use record::{RecordError, RunRecord};
 pub use scheduler::{Action, Input, Rules, Scheduler, Settled};
-pub use summary::{CompleteRun, RunSummary, RunTime, SymbolSummary};
+pub use summary::{CompleteRun, LockWaits, RunSummary, RunTime, SymbolSummary};
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.
 pub const RUN_SCHEMA: u32 = 1;

@@ -1,7 +1,7 @@
 //! What remains of a run.
 
 use jiff::Timestamp;
-use mambafleet_protocol::{Outcome, RunId, Spent, StageTimes, Symbol};
+use mambafleet_protocol::{CommitReport, Outcome, RunId, Spent, StageTimes, Symbol};
 use serde::{Deserialize, Serialize};
 
 use crate::RUN_SCHEMA;
@@ -57,6 +57,37 @@ pub struct RunTime {
     /// the system does not say (it does on Linux) or no attempt ended.
     #[serde(default)]
     pub worker_memory: Option<u64>,
+    /// What commits waited for locks.
+    #[serde(default)]
+    pub locks: LockWaits,
+}
+
+/// What the commits of a run waited for the locks of their symbols. A wait that was given up is in
+/// none of it: it ends as a failure of the kind "lock busy".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LockWaits {
+    /// Commits.
+    pub commits: usize,
+    /// Those that waited [`LockWaits::NOTABLE`] or longer.
+    pub waited: usize,
+    /// What all commits waited together, in seconds.
+    pub seconds: f64,
+    /// The longest wait, in seconds.
+    pub longest_seconds: f64,
+}
+
+impl LockWaits {
+    /// Seconds from which on a commit counts as one that waited: to take a free lock takes less.
+    pub const NOTABLE: f64 = 0.01;
+
+    /// Counts a commit.
+    pub(crate) fn add(&mut self, commit: &CommitReport) {
+        let waited = commit.lock_wait_seconds;
+        self.commits += 1;
+        self.waited += usize::from(waited >= Self::NOTABLE);
+        self.seconds += waited;
+        self.longest_seconds = self.longest_seconds.max(waited);
+    }
 }
 
 impl RunTime {
@@ -66,10 +97,11 @@ impl RunTime {
         spent: Spent,
         stages: StageTimes,
         worker_memory: Option<u64>,
+        locks: LockWaits,
     ) -> Self {
         let idle_seconds = (workers as f64 * spent.seconds - stages.total().seconds).max(0.0);
         let orchestrator_cpu_seconds = spent.cpu_seconds;
-        Self { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory }
+        Self { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory, locks }
     }
 
     /// Processor time of all workers and the orchestrator, in seconds.
@@ -136,5 +168,31 @@ impl RunSummary {
     #[must_use]
     pub fn all_good(&self) -> bool {
         self.symbols.iter().all(|s| s.outcome.is_good())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mambafleet_protocol::Symbol;
+
+    use super::*;
+
+    #[test]
+    fn waits_for_locks_are_added_up_and_those_that_can_be_felt_are_counted() {
+        let mut locks = LockWaits::default();
+        for lock_wait_seconds in [0.0001, 2.5, 0.5] {
+            let symbol = Symbol::new("A").unwrap();
+            let (generation, bytes, seconds) = (1, 10, 3.0);
+            locks.add(&CommitReport { symbol, generation, bytes, seconds, lock_wait_seconds });
+        }
+        assert_eq!((locks.commits, locks.waited, locks.longest_seconds), (3, 2, 2.5));
+        assert!((locks.seconds - 3.0001).abs() < 1e-9);
+    }
+
+    #[test]
+    fn an_account_of_an_older_version_is_read() {
+        let mut value = serde_json::to_value(RunTime::default()).unwrap();
+        value.as_object_mut().unwrap().remove("locks").unwrap();
+        assert_eq!(serde_json::from_value::<RunTime>(value).unwrap(), RunTime::default());
     }
 }

@@ -124,7 +124,7 @@ fn carry_out(
     let notify = notification.map(|notification| Notify { notification, compose: &compose });
     let record = RunRecord::dir_of(&runs, &plan.run);
     let judge = |summary: &RunSummary| judge(store, summary, &record);
-    let mut reporter = choose(output, &judge);
+    let mut reporter = choose(output, plan, &judge);
     let worker = myself("worker")?;
     let summary =
         mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;

@@ -37,4 +37,8 @@ impl Reporter for KeyReporter {
             self.keys.iter().for_each(Keys::pause);
         }
     }
+
+    fn wants_pulse(&self) -> bool {
+        self.inner.wants_pulse()
+    }
 }

@@ -13,10 +13,11 @@ mod verdict;
 use std::io::IsTerminal;
 
 use indicatif::ProgressBar;
-use mambafleet_orchestrator::{Reporter, RunSummary};
+use mambafleet_orchestrator::{Reporter, RunPlan, RunSummary};
 
 pub(crate) use junit::{junit, junit_error};
 pub(crate) use plain::{compared, count, fleet};
+pub(crate) use progress::{near, put_above};
 pub(crate) use stress::stress_text;
 pub(crate) use summary::{counts, last_complete, summary_table};
 pub(crate) use verdict::verdict_table;
@@ -27,14 +28,18 @@ use crate::verdict::Verdict;
 /// Says what the forecasts of a run are worth.
 pub(crate) type Judge<'a> = dyn Fn(&RunSummary) -> Option<Verdict> + 'a;
 
-/// The reporter that fits: JSON lines on standard output if asked for, live bars if standard
+/// The reporter that fits: JSON lines on standard output if asked for, a live display if standard
 /// error is a terminal, a plain line per event otherwise. People are heard too.
-pub(crate) fn choose<'a>(output: Output, judge: &'a Judge<'a>) -> Box<dyn Reporter + 'a> {
+pub(crate) fn choose<'a>(
+    output: Output,
+    plan: &RunPlan,
+    judge: &'a Judge<'a>,
+) -> Box<dyn Reporter + 'a> {
     if output.is_json() {
         return Box::new(json::JsonReporter::new(output, judge));
     }
     let reporter: Box<dyn Reporter> = if is_drawn_on() {
-        Box::new(progress::ProgressReporter::new())
+        Box::new(progress::ProgressReporter::new(plan))
     } else {
         Box::new(plain::PlainReporter)
     };
@@ -53,5 +58,6 @@ pub(crate) fn bar(unwanted: bool, template: &str) -> ProgressBar {
 
 /// Whether standard error is a terminal on which lines can be drawn anew.
 fn is_drawn_on() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let term = std::env::var_os("TERM").filter(|term| !term.is_empty());
+    std::io::stderr().is_terminal() && term.map_or(cfg!(windows), |term| term != "dumb")
 }

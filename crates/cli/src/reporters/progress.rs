@@ -1,120 +1,252 @@
-//! Live bars on a terminal: one for the run, one for each symbol in training.
+//! A live display on a terminal: a line for each symbol in training, one for the whole run, and above
+//! them what is over.
+//!
+//! A thread draws. Events only change what it knows, so that a terminal that takes no more output
+//! (Ctrl-S) holds up no run.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod board;
+mod eta;
+mod panel;
+mod screen;
+mod scroll;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use mambafleet_orchestrator::{Reporter, RunEvent, StampedEvent};
-use mambafleet_protocol::{EpochReport, Symbol};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use super::plain::{count, describe, finished};
-use crate::table::number;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use mambafleet_orchestrator::{Reporter, RunEvent, RunPlan, StampedEvent};
+
+use self::board::Board;
+use self::screen::{Screen, room};
+pub(crate) use self::scroll::near;
+use crate::style::{Look, Page};
 
 /// Redraws per second at most.
 const REFRESH_HZ: u8 = 10;
 
-/// Draws bars on standard error. Finished symbols scroll away above them.
+/// The time between two redraws at least.
+const REFRESH: Duration = Duration::from_millis(1000 / REFRESH_HZ as u64);
+
+/// How often it is looked whether clocks or the size of the terminal have changed.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// How long a stop of the process waits for the lines to be cleared away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Columns that a symbol takes above the live lines at most before what follows is out of line.
+const SYMBOL: usize = 14;
+
+/// Draws on standard error.
 pub(crate) struct ProgressReporter {
-    bars: MultiProgress,
-    total: Option<ProgressBar>,
-    symbols: BTreeMap<Symbol, ProgressBar>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// There is something to draw.
+    news: Condvar,
+    /// The lines are cleared away.
+    cleared: Condvar,
+}
+
+struct State {
+    board: Board,
+    /// What is to stand above the live lines.
+    scroll: Vec<Above>,
+    wish: Wish,
+    /// Nothing is drawn now.
+    is_clear: bool,
+    /// Something has changed since it was drawn.
+    news: bool,
+}
+
+enum Above {
+    Event(Box<RunEvent>),
+    Text(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Show,
+    /// The terminal is somebody else's for a while.
+    Pause,
+    End,
+}
+
+/// The display that is on.
+static DISPLAY: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// Puts text above the live lines; false if there are none, and the text is still to be written.
+pub(crate) fn put_above(text: &str) -> bool {
+    let display = DISPLAY.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    let Some(shared) = display else { return false };
+    shared.tell(|state| state.scroll.push(Above::Text(text.to_owned())));
+    true
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.news = true;
+        self.news.notify_all();
+    }
+
+    /// Waits until something is to be drawn, or a moment: what goes above, and what is wished.
+    fn wait(&self) -> (Vec<Above>, Wish) {
+        let state = self.lock();
+        let idle = |state: &mut State| !state.news;
+        let waited = self.news.wait_timeout_while(state, IDLE, idle);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.news = false;
+        (std::mem::take(&mut state.scroll), state.wish)
+    }
+
+    /// Waits for the time of the next redraw, or until another wish than this one comes.
+    fn rest(&self, wish: Wish) {
+        let state = self.lock();
+        let same = |state: &mut State| state.wish == wish;
+        drop(self.news.wait_timeout_while(state, REFRESH, same));
+    }
+
+    fn clear(&self) {
+        self.lock().is_clear = true;
+        self.cleared.notify_all();
+    }
 }
 
 impl ProgressReporter {
-    pub(crate) fn new() -> Self {
-        let target = ProgressDrawTarget::stderr_with_hz(REFRESH_HZ);
-        let bars = MultiProgress::with_draw_target(target);
-        Self { bars, total: None, symbols: BTreeMap::new() }
-    }
-
-    /// Puts a line above the bars.
-    fn scroll(&self, line: &str) {
-        // A terminal that is gone is no reason to stop a run.
-        let _ = self.bars.println(line);
-    }
-
-    fn begin(&mut self, symbols: usize) {
-        // A bar that is not part of the group yet would draw itself.
-        let total = self.bars.add(ProgressBar::new(symbols as u64));
-        total.set_style(style("{msg:<12} {bar:24} {pos}/{len} symbols, {elapsed}"));
-        total.set_message("total");
-        total.enable_steady_tick(Duration::from_secs(1));
-        self.total = Some(total);
-    }
-
-    fn attempt(&mut self, symbol: &Symbol, attempt: u32) {
-        let bar = match &self.total {
-            Some(total) => self.bars.insert_before(total, ProgressBar::new(1)),
-            None => self.bars.add(ProgressBar::new(1)),
+    pub(crate) fn new(plan: &RunPlan) -> Self {
+        let state = State {
+            board: Board::new(plan, Instant::now()),
+            scroll: Vec::new(),
+            wish: Wish::Show,
+            is_clear: true,
+            news: false,
         };
-        bar.set_style(style("{prefix:<12} {bar:24} {msg}"));
-        bar.set_prefix(symbol.to_string());
-        bar.set_message(if attempt == 1 { "loading".into() } else { format!("attempt {attempt}") });
-        self.symbols.insert(symbol.clone(), bar);
+        let (news, cleared) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { state: Mutex::new(state), news, cleared });
+        Self { shared, thread: None }
     }
 
-    fn epoch(&self, report: &EpochReport) {
-        let Some(bar) = self.symbols.get(&report.symbol) else { return };
-        bar.set_length(report.epochs as u64);
-        bar.set_position(report.epoch as u64);
-        bar.set_message(format!(
-            "epoch {}/{}  train {}  validation {}",
-            report.epoch,
-            report.epochs,
-            number(report.train_loss),
-            number(report.validation_loss)
-        ));
+    fn begin(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("display".to_owned());
+        // Without it the run goes on unseen.
+        self.thread = thread.spawn(move || draw(&shared)).ok();
+        if self.thread.is_some() {
+            *DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&self.shared);
+        }
     }
 
-    fn end(&mut self, symbol: &Symbol) {
-        if let Some(bar) = self.symbols.remove(symbol) {
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
+    /// Clears the lines away before the process stops.
+    fn pause(&self) {
+        self.shared.tell(|state| (state.wish, state.is_clear) = (Wish::Pause, false));
+        let drawn = |state: &mut State| !state.is_clear;
+        drop(self.shared.cleared.wait_timeout_while(self.shared.lock(), PATIENCE, drawn));
+    }
+
+    fn end(&mut self) {
+        *DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) = Weak::new();
+        self.shared.tell(|state| state.wish = Wish::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
 
-pub(super) fn style(template: &str) -> ProgressStyle {
-    let plain = ProgressStyle::default_bar();
-    let style = ProgressStyle::with_template(template).unwrap_or(plain);
-    style.progress_chars("=> ")
+impl Drop for ProgressReporter {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl Reporter for ProgressReporter {
     fn on_event(&mut self, event: &StampedEvent) {
-        match &event.event {
-            RunEvent::RunStarted { symbols, .. } => {
-                self.scroll(&describe(&event.event).unwrap_or_default());
-                self.begin(*symbols);
+        let now = Instant::now();
+        self.shared.tell(|state| {
+            state.board.on(&event.event, now);
+            if !matches!(event.event, RunEvent::Pulse(_) | RunEvent::Progress(_)) {
+                state.scroll.push(Above::Event(Box::new(event.event.clone())));
             }
-            RunEvent::AttemptStarted { symbol, attempt, .. } => self.attempt(symbol, *attempt),
-            RunEvent::Loaded(counts) => {
-                if let Some(bar) = self.symbols.get(&counts.symbol) {
-                    bar.set_message(count(counts.train, "training sample"));
-                }
-            }
-            RunEvent::Progress(report) => self.epoch(report),
-            RunEvent::AttemptFailed { symbol, .. } => {
-                self.end(symbol);
-                self.scroll(&describe(&event.event).unwrap_or_default());
-            }
-            RunEvent::SymbolFinished { symbol, outcome } => {
-                self.end(symbol);
-                self.scroll(&finished(symbol, outcome));
-                if let Some(total) = &self.total {
-                    total.inc(1);
-                }
-            }
-            RunEvent::RunFinished { .. } => {
-                if let Some(total) = self.total.take() {
-                    total.finish_and_clear();
-                }
-            }
-            other => {
-                if let Some(line) = describe(other) {
-                    self.scroll(&line);
-                }
-            }
+        });
+        match event.event {
+            RunEvent::RunStarted { .. } => self.begin(),
+            RunEvent::Suspended => self.pause(),
+            RunEvent::Resumed { .. } => self.shared.tell(|state| state.wish = Wish::Show),
+            RunEvent::RunFinished { .. } => self.end(),
+            _ => {}
         }
     }
+
+    fn wants_pulse(&self) -> bool {
+        true
+    }
+}
+
+/// Draws until the end is wished for.
+fn draw(shared: &Arc<Shared>) {
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), REFRESH_HZ);
+    let bars = MultiProgress::with_draw_target(target);
+    let look = Look::of_stderr();
+    // A bar that is not part of the group yet would draw itself.
+    let bar = bars.add(ProgressBar::no_length());
+    bar.set_style(live(shared, look));
+    loop {
+        let (above, wish) = shared.wait();
+        let text = text(&above, shared, look);
+        match (wish, text) {
+            (Wish::Show, Some(text)) => bar.println(text),
+            (Wish::Show, None) => bar.tick(),
+            (Wish::Pause | Wish::End, text) => {
+                // A terminal that is gone is no reason to stop a run.
+                let _ = text.map(|text| bars.println(text));
+                let _ = bars.clear();
+                shared.clear();
+            }
+        }
+        if wish == Wish::End {
+            break;
+        }
+        shared.rest(wish);
+    }
+    bar.finish_and_clear();
+}
+
+/// What goes above the live lines; none if that is nothing.
+fn text(above: &[Above], shared: &Shared, look: Look) -> Option<String> {
+    let symbols = shared.lock().board.symbol_width(SYMBOL);
+    let page = Page { look, width: Some(room().width) };
+    let texts = above.iter().filter_map(|above| match above {
+        Above::Event(event) => scroll::scrolled(event, symbols, page),
+        Above::Text(text) => Some(page.wrap(text.trim_end(), 2)),
+    });
+    let texts: Vec<_> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// The live lines as a style: what they say is found out when they are drawn.
+fn live(shared: &Arc<Shared>, look: Look) -> ProgressStyle {
+    let shared = Arc::clone(shared);
+    let lines = move |_: &ProgressState, out: &mut dyn fmt::Write| {
+        let lines = panel::panel(&shared.lock().board, Instant::now(), room(), look);
+        let _ = out.write_str(&lines.join("\n"));
+    };
+    template("{lines}").with_key("lines", lines)
+}
+
+/// A bar as other commands have it.
+pub(super) fn style(template_text: &str) -> ProgressStyle {
+    template(template_text).progress_chars("=> ")
+}
+
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -77,7 +77,7 @@ pub(crate) fn last_complete(summary: &RunSummary) -> String {
 
 /// Where the workers' time went, and the processor's; nothing for a run without attempts.
 fn time(summary: &RunSummary) -> String {
-    let RunTime { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory } =
+    let RunTime { workers, stages, idle_seconds, orchestrator_cpu_seconds, worker_memory, .. } =
         summary.time;
     let mut parts: Vec<_> =
         stages.named().into_iter().map(|(name, spent)| (name, spent.seconds)).collect();
