@@ -50,6 +50,14 @@ impl Running {
     }
 }
 
+#[cfg(unix)]
+impl Running {
+    /// The exit code, if it has ended by now.
+    pub(crate) fn code_now(&mut self) -> Option<i32> {
+        self.0.try_wait().unwrap().and_then(|status| status.code())
+    }
+}
+
 impl From<Child> for Running {
     fn from(child: Child) -> Self {
         Self(child)

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::civil::Date;
 
@@ -13,9 +13,11 @@ use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
 mod backends;
+mod logs;
 mod store;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
+pub(crate) use logs::LogsArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// The name of the program.
@@ -81,6 +83,10 @@ pub(crate) struct Common {
     /// Form of the output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+    /// Log more to standard error: -v what is noteworthy, -vv every step, -vvv everything [environment
+    /// variable: MAMBAFLEET_LOG]
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -128,6 +134,9 @@ pub(crate) enum Command {
     /// Run any command while holding a symbol's lock
     #[command(after_help = store::LOCK_HELP)]
     Lock(LockArgs),
+    /// Print the log of a run, or of the attempts at one of its symbols
+    #[command(after_help = logs::LOGS_HELP)]
+    Logs(LogsArgs),
     /// Forecast from the newest bars with the newest generations
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArgs),

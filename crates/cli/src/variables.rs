@@ -16,8 +16,9 @@ pub(crate) const READ: [(&str, &str); 8] = [
     (PROFILE_VARIABLE, "The profile, unless --profile names one."),
     (
         LOG_VARIABLE,
-        "What is logged to standard error, in the filter syntax of tracing: `warn`, `debug`, \
-         `mambafleet_worker=trace`.",
+        "What is logged to standard error, unless -v says it, in the filter syntax of tracing: `warn`, \
+         `debug`, `mambafleet_worker=trace`. The logs of a run hold what it says besides what they \
+         always hold.",
     ),
     (
         "MAMBAFLEET_ISA",

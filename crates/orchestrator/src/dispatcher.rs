@@ -21,7 +21,7 @@ use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::Running;
 use crate::{
     CompleteRun, LockWaits, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
-    StampedEvent, SymbolSummary, history, memory,
+    StampedEvent, SymbolSummary, history, memory, trail,
 };
 
 /// How long a worker may take to say hello.
@@ -68,6 +68,8 @@ pub fn run(
     reporter: &mut dyn Reporter,
 ) -> Result<RunSummary, RunError> {
     let system = |what| move |source| RunError::System { what, source };
+    // One thread does all of it: every line that is logged meanwhile belongs to the run.
+    let _of_run = tracing::info_span!("run", run = %plan.run).entered();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -272,6 +274,7 @@ impl<'a> Dispatcher<'a> {
     }
 
     pub(crate) fn emit(&mut self, event: RunEvent) {
+        trail::log(&event);
         let event = StampedEvent::now(event);
         self.record.append(&event);
         self.reporter.on_event(&event);

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use mambafleet_protocol::{FailureKind, JobResult, PROTOCOL_VERSION, WorkerEvent, cause_chain};
+use tracing::Span;
 
 use crate::dispatcher::Dispatcher;
 use crate::process::{Death, FromWorker};
@@ -16,6 +17,7 @@ const STRAY_SHOWN: usize = 300;
 impl Dispatcher<'_> {
     /// Takes in what a worker sent, or that it is gone.
     pub(crate) fn on_worker(&mut self, id: u64, message: FromWorker) {
+        let _of_attempt = self.span(id).entered();
         match message {
             FromWorker::Event(event) => self.on_event(id, event),
             FromWorker::Stray(text) => {
@@ -31,6 +33,18 @@ impl Dispatcher<'_> {
             }
             FromWorker::Gone(death) => self.on_gone(id, death),
         }
+    }
+
+    /// What log lines about a worker belong to: the attempt that it was handed, if there is one.
+    fn span(&self, id: u64) -> Span {
+        let running = self.workers.get(&id).and_then(|worker| worker.running.as_ref());
+        running.map_or_else(
+            || tracing::info_span!("worker", worker = id),
+            |Running { job, attempt, .. }| {
+                let symbol = &self.plan.jobs[*job].symbol;
+                tracing::info_span!("attempt", %symbol, attempt, worker = id)
+            },
+        )
     }
 
     /// Kills a worker that went too far; the news of its death settles the rest.

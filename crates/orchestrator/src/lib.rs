@@ -22,6 +22,7 @@ mod scheduler;
 mod signals;
 mod summary;
 mod supervision;
+mod trail;
 mod watch;
 
 pub use dispatcher::{RunError, WorkerCommand, run};
@@ -33,6 +34,7 @@ pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_
 pub use record::{RecordError, RunRecord};
 pub use scheduler::{Action, Input, Rules, Scheduler, Settled};
 pub use summary::{CompleteRun, LockWaits, RunSummary, RunTime, SymbolSummary};
+pub use trail::TRAIL;
 
 /// Version of the JSON that a run writes: its plan, its events and its summary.
 pub const RUN_SCHEMA: u32 = 1;

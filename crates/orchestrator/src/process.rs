@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::Instrument;
 
 /// How to start a worker process: the program itself with the hidden worker subcommand.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl Process {
     ) -> std::io::Result<Self> {
         let stderr = append_log(log).map_or_else(
             |error| {
-                tracing::warn!(log = %log.display(), %error, "a worker starts without its log");
+                tracing::warn!(worker = id, log = %log.display(), %error, "a worker starts without its log");
                 Stdio::null()
             },
             Stdio::from,
@@ -101,7 +102,7 @@ impl Process {
         let kill = Arc::new(Notify::new());
         let killed = Arc::clone(&kill);
         let listener = tokio::spawn(listen(id, stdout, sink.clone()));
-        tokio::spawn(async move {
+        let attended = async move {
             let status = tokio::select! {
                 status = attend(&mut child, stdin, inbox) => status,
                 () = killed.notified() => end(&mut child).await,
@@ -109,7 +110,8 @@ impl Process {
             // What it said before it died comes before the news of its death.
             let _ = tokio::time::timeout(LAST_WORDS, listener).await;
             let _ = sink.send((id, FromWorker::Gone(status)));
-        });
+        };
+        tokio::spawn(attended.instrument(tracing::info_span!("worker", worker = id)));
         Ok(Self { pid, requests, kill })
     }
 

@@ -172,10 +172,10 @@ impl RunRecord {
         }
     }
 
-    /// Adds a line to an attempt's log, which also holds what its worker writes to standard
-    /// error. A log that cannot be written is no reason to stop.
+    /// Adds a line about what went wrong to an attempt's log, which also holds what its worker writes to
+    /// standard error. A log that cannot be written is no reason to stop.
     pub fn note(log: &Path, text: &str) {
-        let line = format!("{} {text}\n", Timestamp::now());
+        let line = format!("{:.6} ERROR {}: {text}\n", Timestamp::now(), module_path!());
         let written = append_log(log)
             .map_err(std::io::Error::other)
             .and_then(|mut file| file.write_all(line.as_bytes()));

@@ -25,9 +25,11 @@ use crate::{
 
 /// Carries out one job and reports how it ended.
 pub fn run_attempt(job: &JobSpec, registry: &Registry, program: &str, emitter: &Emitter) {
-    let span =
-        tracing::info_span!("attempt", run = %job.run, symbol = %job.symbol, n = job.attempt);
-    let _entered = span.enter();
+    let (run, pid) = (&job.run, std::process::id());
+    let _of_attempt =
+        tracing::info_span!("attempt", %run, symbol = %job.symbol, attempt = job.attempt).entered();
+    // The lines of a log do not repeat what all of them have in common.
+    tracing::info!(%run, symbol = %job.symbol, attempt = job.attempt, pid, "attempt begins");
     let mut clock = Clock::start();
     let (symbol, attempt) = (job.symbol.clone(), job.attempt);
     emitter.emit(&WorkerEvent::Started { symbol: symbol.clone(), attempt });

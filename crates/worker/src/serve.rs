@@ -62,7 +62,7 @@ pub fn serve(
     });
     while let Ok(job) = requests.recv() {
         let job = job?;
-        stderr::redirect(&job.log, job.attempt);
+        stderr::redirect(&job.log);
         run_attempt(&job, registry, program, &emitter);
         if emitter.is_deserted() {
             break;

@@ -4,22 +4,14 @@ use std::fs::File;
 use std::io::{Write, stderr};
 use std::path::Path;
 
-use jiff::Timestamp;
 use mambafleet_artifacts::append_log;
 
-/// Sends standard error to `log` from now on, which begins with the number of the attempt: tracing
-/// lines, panic messages and whatever native code prints last before it takes the process down; on
-/// Windows, tracing lines alone. If that fails, it stays where it was.
-pub(crate) fn redirect(log: &Path, attempt: u32) {
+/// Sends standard error to `log` from now on: tracing lines, panic messages and whatever native code
+/// prints last before it takes the process down; on Windows, tracing lines alone. If that fails, it
+/// stays where it was.
+pub(crate) fn redirect(log: &Path) {
     match append_log(log) {
-        Ok(mut file) => {
-            let pid = std::process::id();
-            let line = format!("{} attempt {attempt} in process {pid}\n", Timestamp::now());
-            if let Err(error) = file.write_all(line.as_bytes()) {
-                tracing::warn!(log = %log.display(), %error, "cannot write the log");
-            }
-            replace(file, log);
-        }
+        Ok(file) => replace(file, log),
         Err(error) => tracing::warn!(log = %log.display(), %error, "cannot open the log"),
     }
 }

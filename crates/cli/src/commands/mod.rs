@@ -14,11 +14,13 @@ mod gc;
 mod guard;
 mod list;
 mod lock;
+mod logs;
 mod man;
 mod own_lock;
 mod predict;
 mod reference;
 mod rollback;
+mod run_name;
 mod series;
 mod show;
 mod stress;
@@ -39,7 +41,7 @@ use crate::args::{Cli, Command, Common, DataCommand, Format};
 use crate::config::{Config, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::logging;
+use crate::logging::{self, Logs};
 use crate::output::Output;
 use crate::plan::configuration;
 #[cfg(debug_assertions)]
@@ -47,11 +49,13 @@ use crate::variables;
 
 /// Carries out one call.
 pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
-    match cli.command {
-        Command::Worker | Command::Guard(_) => logging::init("info", true),
-        _ => logging::init("warn", false),
-    }
     let common = cli.common;
+    let logs = match cli.command {
+        Command::Worker | Command::Guard(_) => Logs::Attempt,
+        Command::Train(_) => Logs::Run,
+        _ => Logs::Person,
+    };
+    logging::init(common.verbose, logs);
     let fits = match common.format {
         Format::Human | Format::Json => true,
         Format::Csv => matches!(cli.command, Command::Predict(_) | Command::Backtest { .. }),
@@ -69,6 +73,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Show { target } => show::run(&common, &target, output),
         Command::Diff(args) => diff::run(&common, &args, output),
         Command::Verify(args) => verify::run(&common, &args, output),
+        Command::Logs(args) => logs::run(&common, &args, output),
         Command::Lock(args) => lock::run(&common, &args, output),
         Command::Rollback(args) => rollback::run(&common, &args, output),
         Command::Gc(args) => gc::run(&common, &args, output),

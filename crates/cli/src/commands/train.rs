@@ -20,6 +20,7 @@ use crate::commands::own_lock::refuse_own;
 use crate::config::{Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::logging::{self, RUN_LOG};
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
@@ -123,6 +124,7 @@ fn carry_out(
     let notification = herald.map(|herald| herald.notification.clone());
     let notify = notification.map(|notification| Notify { notification, compose: &compose });
     let record = RunRecord::dir_of(&runs, &plan.run);
+    logging::record_to(record.join(RUN_LOG));
     let judge = |summary: &RunSummary| judge(store, summary, &record);
     let mut reporter = choose(output, plan, &judge);
     let worker = myself("worker")?;
@@ -251,7 +253,7 @@ fn overrides(args: &TrainArgs) -> Result<Overrides, CliError> {
     Ok(overrides)
 }
 
-/// How to start this very program as a worker. On Linux the running image is named, so that
+/// How to start this very program as a worker, which logs as much. On Linux the running image is named, so that
 /// replacing the file (a rebuild during a long run) does not mix versions.
 pub(crate) fn myself(subcommand: &str) -> Result<WorkerCommand, CliError> {
     let program = if cfg!(target_os = "linux") {
@@ -261,7 +263,8 @@ pub(crate) fn myself(subcommand: &str) -> Result<WorkerCommand, CliError> {
             CliError::new(Exit::Internal, format!("cannot find this program's file: {error}"))
         })?
     };
-    Ok(WorkerCommand { program, args: vec![subcommand.into()] })
+    let args = [subcommand.into()].into_iter().chain(logging::flag().map(Into::into)).collect();
+    Ok(WorkerCommand { program, args })
 }
 
 fn exit(summary: &RunSummary) -> Exit {
