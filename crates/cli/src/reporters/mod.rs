@@ -8,6 +8,7 @@ mod plain;
 mod progress;
 mod stress;
 mod summary;
+mod tee;
 mod verdict;
 
 use std::io::IsTerminal;
@@ -19,6 +20,7 @@ pub(crate) use junit::{junit, junit_error};
 pub(crate) use plain::{compared, count, fleet};
 pub(crate) use stress::stress_text;
 pub(crate) use summary::{counts, last_complete, summary_table};
+pub(crate) use tee::Tee;
 pub(crate) use verdict::verdict_table;
 
 use crate::output::Output;
