@@ -6,6 +6,7 @@ use std::fmt;
 use crate::FLEET;
 use crate::samples::{Distribution, Labels, Samples, Value};
 use crate::table::{Family, Kind, families};
+use crate::text::EXACT;
 
 /// What an earlier run or check has left.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,7 +46,7 @@ struct Pieces {
 
 impl Earlier {
     /// Takes in a file's text. Metrics that this version does not have, or has with other labels or bounds,
-    /// are left out.
+    /// are left out, and so are numbers that none of them can have.
     ///
     /// # Errors
     /// [`Unreadable`] for a line that is neither a sample nor a comment.
@@ -57,6 +58,9 @@ impl Earlier {
                 continue;
             }
             let sample = sample(line).ok_or(Unreadable { line: index + 1 })?;
+            if !(0.0..=EXACT).contains(&sample.value) {
+                continue;
+            }
             if let Some(family) = families().find(|family| family.name == sample.name) {
                 let labels = labels_of(family, &sample.labels, None);
                 if let (Some(labels), false) = (labels, matches!(family.kind, Kind::Histogram(_))) {
@@ -110,14 +114,13 @@ impl Pieces {
         let mut below = 0.0;
         let mut counts = Vec::new();
         for (_, up_to) in self.cumulative {
-            if !(up_to >= below && up_to.is_finite()) {
+            if up_to < below {
                 return None;
             }
             counts.push((up_to - below) as u64);
             below = up_to;
         }
-        let sum = self.sum.filter(|sum| sum.is_finite())?;
-        Some(Distribution { counts, sum })
+        Some(Distribution { counts, sum: self.sum? })
     }
 }
 

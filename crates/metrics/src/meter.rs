@@ -5,9 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use mambafleet_orchestrator::{RunEvent, RunSummary, StampedEvent, Status};
-use mambafleet_protocol::{
-    CommitReport, EpochReport, FailureKind, Outcome, StageTimes, Symbol,
-};
+use mambafleet_protocol::{CommitReport, EpochReport, FailureKind, Outcome, StageTimes, Symbol};
 
 use crate::samples::Samples;
 use crate::slots::Slots;
@@ -68,7 +66,9 @@ impl Meter {
         let mut samples = Samples::default();
         samples.set(&BUILD, &[version], 1.0);
         let plain = RUN.iter().filter(|family| family.labels.is_empty());
-        plain.filter(|family| family.kind != Kind::Gauge).for_each(|family| samples.zero(family, &[]));
+        plain
+            .filter(|family| family.kind != Kind::Gauge)
+            .for_each(|family| samples.zero(family, &[]));
         for name in OUTCOME_NAMES {
             samples.set(&OUTCOMES, &[name], 0.0);
             [SYMBOLS, ATTEMPTS, ATTEMPT_SECONDS].iter().for_each(|f| samples.zero(f, &[name]));

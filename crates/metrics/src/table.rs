@@ -37,9 +37,8 @@ impl Kind {
 }
 
 /// Seconds that an attempt takes: some milliseconds if there is nothing to do, hours on a large model.
-const ATTEMPT: &[f64] = &[
-    0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0,
-];
+const ATTEMPT: &[f64] =
+    &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0];
 
 /// Seconds of waiting for a lock: nothing as a rule, and a minute when something is wrong.
 const WAIT: &[f64] = &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0];

@@ -16,7 +16,7 @@ use crate::table::{Family, Kind};
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// Up to here every whole number is a floating-point number.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Samples of some families.
 #[derive(Debug)]
