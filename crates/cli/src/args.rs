@@ -267,6 +267,10 @@ pub(crate) struct TrainArgs {
     /// Write how each symbol ended to this file, too, as JUnit XML
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) junit: Option<PathBuf>,
+    /// Answer Prometheus at this address while the run goes on, as in 127.0.0.1:9464
+    /// [configuration key: observe.metrics]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<String>,
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

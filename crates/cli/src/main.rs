@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod inherited;
 mod logging;
+mod metrics;
 mod notify;
 mod output;
 mod plan;

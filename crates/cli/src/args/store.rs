@@ -113,6 +113,10 @@ pub(crate) struct VerifyArgs {
     /// Draw no progress bar on a terminal
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Write what the check came to to this file, too, for the textfile collector of Prometheus' node
+    /// exporter; its name ends in .prom
+    #[arg(long, value_name = "FILE", requires = "all")]
+    pub(crate) textfile: Option<PathBuf>,
 }
 
 pub(crate) const VERIFY_HELP: &str = "\
@@ -122,6 +126,7 @@ top of which it was committed.
 
 Example:
   $ mambafleet verify --all
+  $ mambafleet verify --all --textfile /var/lib/prometheus/node-exporter/verify.prom
 
 JSON (type \"verified\"): symbols, generations (how many were checked), bytes, faults (each with
 symbol, generation, file, problem [kind, and what was expected and found]), failures (symbols that
@@ -129,6 +134,7 @@ could not be read: symbol, cause, hint).
 
 Exit codes:
     0  every byte is as it was committed
+    1  the system refused to write the file of metrics
     2  wrong usage
     3  some symbols could not be read; in the others nothing is damaged
     4  there is no store, or a symbol that is named has no generation

@@ -21,10 +21,11 @@ use crate::config::{Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::logging::{self, RUN_LOG};
+use crate::metrics::{Metrics, check_place};
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, junit, junit_error, summary_table, verdict_table};
+use crate::reporters::{Tee, choose, fleet, junit, junit_error, summary_table, verdict_table};
 use crate::table::render;
 use crate::verdict::{Verdict, verdict};
 
@@ -32,12 +33,20 @@ use crate::verdict::{Verdict, verdict};
 /// begin.
 pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<Exit, CliError> {
     if let Some(file) = &args.junit {
-        check_place(file)?;
+        check_place("--junit", file)?;
     }
     let loaded = configuration(common, overrides(args)?)?;
     let herald = Herald::new(&loaded.config)?.filter(|_| !args.dry_run);
-    let ended = train(&loaded, args, herald.as_ref(), output);
+    let mut metrics = None;
+    let wanted = if args.dry_run { Ok(None) } else { Metrics::wanted(&loaded.config) };
+    let ended = wanted.and_then(|wanted| {
+        metrics = wanted;
+        train(&loaded, args, herald.as_ref(), metrics.as_ref(), output)
+    });
     if let Err(error) = &ended {
+        if let Some(metrics) = &metrics {
+            metrics.not_begun();
+        }
         if let Some(file) = &args.junit {
             // What an earlier run has left there would be taken for this one's.
             write_junit(file, &junit_error(error));
@@ -47,20 +56,6 @@ pub(crate) fn run(common: &Common, args: &TrainArgs, output: Output) -> Result<E
         }
     }
     ended
-}
-
-/// Refuses a file that could not be written in the end, before anything is done.
-fn check_place(file: &Path) -> Result<(), CliError> {
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wrong = |what: String| Err(CliError::usage(format!("--junit {}: {what}", file.display())));
-    if !dir.is_dir() {
-        return wrong(format!("{} is not a directory", dir.display()));
-    }
-    // A device or a pipe would be replaced by a file.
-    if file.exists() && !file.is_file() || file.file_name().is_none() {
-        return wrong("is not a file".to_owned());
-    }
-    Ok(())
 }
 
 /// Writes JUnit XML whole or not at all; tells whether that went well.
@@ -76,6 +71,7 @@ fn train(
     loaded: &Loaded,
     args: &TrainArgs,
     herald: Option<&Herald>,
+    metrics: Option<&Metrics>,
     output: Output,
 ) -> Result<Exit, CliError> {
     let config = &loaded.config;
@@ -99,13 +95,17 @@ fn train(
         arrange(&mut plan, store.as_ref(), config)?;
         return dry_run(&plan, &own, output);
     }
+    let _server = match metrics {
+        Some(metrics) => metrics.listen(output)?,
+        None => None,
+    };
     let store = Store::open_or_create(&plan.store).map_err(unusable)?;
     for job in &plan.jobs {
         refuse_own(&store.symbol(&job.symbol))?;
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
-    carry_out(&plan, &store, herald, args.junit.as_deref(), output)
+    carry_out(&plan, &store, herald, metrics, args.junit.as_deref(), output)
 }
 
 /// Carries out the plan, and reports.
@@ -113,6 +113,7 @@ fn carry_out(
     plan: &RunPlan,
     store: &Store,
     herald: Option<&Herald>,
+    metrics: Option<&Metrics>,
     junit_file: Option<&Path>,
     output: Output,
 ) -> Result<Exit, CliError> {
@@ -126,13 +127,16 @@ fn carry_out(
     let record = RunRecord::dir_of(&runs, &plan.run);
     logging::record_to(record.join(RUN_LOG));
     let judge = |summary: &RunSummary| judge(store, summary, &record);
-    let mut reporter = choose(output, plan, &judge);
+    let mut reporters = vec![choose(output, plan, &judge)];
+    reporters.extend(metrics.map(Metrics::reporter));
+    let mut reporter = Tee::new(reporters);
     let worker = myself("worker")?;
     let summary =
-        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
+        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), &mut reporter)?;
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
-    let written = junit_file.is_none_or(|file| write_junit(file, &xml));
+    let left = metrics.is_none_or(Metrics::leave);
+    let written = junit_file.is_none_or(|file| write_junit(file, &xml)) && left;
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
         let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
@@ -140,7 +144,7 @@ fn carry_out(
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
     Ok(match exit(&summary) {
-        // Whoever reads the file must not take an old one for new.
+        // Whoever reads a file must not take an old one for new.
         Exit::Success if !written || !shown => Exit::Internal,
         exit => exit,
     })
@@ -239,6 +243,7 @@ fn overrides(args: &TrainArgs) -> Result<Overrides, CliError> {
         ("train.seed", "--seed", args.seed.map(|n| n.to_string())),
         ("lock.timeout", "--lock-timeout", args.lock_timeout.clone()),
         ("run.deadline", "--deadline", args.deadline.clone()),
+        ("observe.metrics", "--metrics", args.metrics.clone()),
         ("run.max_failures", "--max-failures", args.max_failures.map(|n| n.to_string())),
         ("run.max_failures", "--keep-going", args.keep_going.then(|| "none".to_owned())),
     ];

@@ -1,15 +1,23 @@
 //! `mambafleet verify`.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 use mambafleet_artifacts::{Fault, Store, StoreError, SymbolReport};
+use mambafleet_metrics::Verification;
 use mambafleet_protocol::Symbol;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::failure::Failures;
-use super::open_store;
+use super::open_configured;
 use crate::args::{Common, VerifyArgs};
+use crate::config::{Observe, Overrides};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::metrics::{check_textfile, fleet_of_check, leave, textfile};
 use crate::output::Output;
 use crate::reporters::{bar, count};
 use crate::table::bytes;
@@ -36,7 +44,11 @@ pub(crate) fn run(common: &Common, args: &VerifyArgs, output: Output) -> Result<
         let error = CliError::usage("nothing to verify: no symbol is named");
         return Err(error.with_hint("name symbols, or check the whole store with --all"));
     }
-    let store = open_store(common)?;
+    let (store, config) = open_configured(common, Overrides::new())?;
+    if let Some(file) = &args.textfile {
+        check_file(&config.observe, file)?;
+    }
+    let started = Instant::now();
     // A symbol that has lost all its generations still has a directory.
     let symbols = if args.all {
         store.known_symbols()?
@@ -56,8 +68,26 @@ pub(crate) fn run(common: &Common, args: &VerifyArgs, output: Output) -> Result<
             Err(error) => verified.failures.add(symbol, error, output),
         }
     }
+    let left = args.textfile.as_ref().is_none_or(|file| {
+        let fleet = fleet_of_check(&config.observe, file);
+        let verification = verified.verification(started.elapsed());
+        leave(file, |earlier| verification.render_onto(&fleet, earlier))
+    });
     output.result("verified", &verified, || text(&verified))?;
-    if verified.faults.is_empty() { Ok(verified.failures.exit()) } else { Ok(Exit::Damaged) }
+    let exit = if verified.faults.is_empty() { verified.failures.exit() } else { Exit::Damaged };
+    // Whoever reads the file must not take an old one for new.
+    Ok(if exit == Exit::Success && !left { Exit::Internal } else { exit })
+}
+
+/// Refuses a file of metrics that could not be written in the end, or that is the runs' own.
+fn check_file(observe: &Observe, file: &Path) -> Result<(), CliError> {
+    check_textfile("--textfile", file)?;
+    let whole = |file: &Path| std::path::absolute(file).ok();
+    if textfile(observe).is_some_and(|of_runs| whole(&of_runs) == whole(file)) {
+        let message = format!("--textfile {}: is where runs write theirs", file.display());
+        return Err(CliError::usage(message).with_hint("name another file beside it"));
+    }
+    Ok(())
 }
 
 /// Checks all symbols, and draws a bar meanwhile.
@@ -73,6 +103,21 @@ fn check(store: &Store, symbols: &[Symbol], quiet: bool) -> Vec<Result<SymbolRep
 }
 
 impl Verified {
+    /// What it comes to in numbers.
+    fn verification(&self, took: Duration) -> Verification {
+        let damaged = self.faults.iter().map(|at| (&at.symbol, at.fault.generation));
+        Verification {
+            at: Timestamp::now(),
+            seconds: took.as_secs_f64(),
+            symbols: self.symbols,
+            generations: self.generations,
+            bytes: self.bytes,
+            damaged: damaged.collect::<BTreeSet<_>>().len(),
+            faults: self.faults.len(),
+            unread: self.failures.count(),
+        }
+    }
+
     fn add(&mut self, report: SymbolReport) {
         self.symbols += 1;
         self.generations += report.generations.len();

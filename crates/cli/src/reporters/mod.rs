@@ -8,6 +8,7 @@ mod plain;
 mod progress;
 mod stress;
 mod summary;
+mod tee;
 mod verdict;
 
 use std::io::IsTerminal;
@@ -20,6 +21,7 @@ pub(crate) use plain::{compared, count, fleet};
 pub(crate) use progress::{near, put_above};
 pub(crate) use stress::stress_text;
 pub(crate) use summary::{counts, last_complete, summary_table};
+pub(crate) use tee::Tee;
 pub(crate) use verdict::verdict_table;
 
 use crate::output::Output;

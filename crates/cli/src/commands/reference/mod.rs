@@ -1,6 +1,7 @@
 //! `mambafleet reference`: the page in `docs/reference.md`, made of what the program itself goes by.
 
 mod commands;
+mod metrics;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ const BEGIN: &str = "\
 # Reference
 
 [Commands](#commands) · [configuration keys](#configuration-keys) ·
-[features](#features) · [environment variables](#environment-variables) · [exit codes](#exit-codes)
+[features](#features) · [environment variables](#environment-variables) · [metrics](#metrics) ·
+[exit codes](#exit-codes)
 ";
 
 const KEYS: &str = "
@@ -90,6 +92,7 @@ fn markdown() -> Result<String, CliError> {
     page.push_str(&table(["variable", "meaning"], READ.iter().map(named)));
     page.push_str("\n`mambafleet lock` sets for the command that it runs:\n");
     page.push_str(&table(["variable", "meaning"], SET.iter().map(named)));
+    page.push_str(&metrics::section());
     page.push_str(CODES);
     let codes = MEANINGS.iter().map(|(exit, said)| [exit.code().to_string(), (*said).to_owned()]);
     page.push_str(&table(["code", "meaning"], codes));
