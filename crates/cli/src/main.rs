@@ -16,6 +16,7 @@ mod search;
 mod table;
 #[cfg(unix)]
 mod terminal;
+mod tracking;
 mod variables;
 mod verdict;
 

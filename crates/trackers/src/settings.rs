@@ -76,7 +76,7 @@ mod tests {
     fn settings_have_the_names_of_the_configuration() {
         let settings = of_job(&job("A"));
         for (name, value) in [
-            ("train.learning_rate", "0.001"),
+            ("train.learning_rate", "0.0003"),
             ("train.schedule", "cosine"),
             ("train.init", "random"),
             ("task.horizons", "1, 5, 20"),

@@ -12,6 +12,7 @@ use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerComm
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
 };
+use mambafleet_trackers::Feed;
 use serde::Serialize;
 
 use super::registry;
@@ -23,8 +24,9 @@ use crate::exit::Exit;
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, junit, junit_error, summary_table, verdict_table};
+use crate::reporters::{Tee, choose, fleet, junit, junit_error, summary_table, verdict_table};
 use crate::table::render;
+use crate::tracking::Tracking;
 use crate::verdict::{Verdict, verdict};
 
 /// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
@@ -104,7 +106,11 @@ fn train(
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
-    carry_out(&plan, &store, herald, args.junit.as_deref(), output)
+    let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
+    let (feed, tracking) = Tracking::start(&config.observe, &plan, &record)?;
+    let ended = carry_out(&plan, &store, herald, args.junit.as_deref(), (feed, &tracking), output);
+    tracking.finish(output);
+    ended
 }
 
 /// Carries out the plan, and reports.
@@ -113,6 +119,7 @@ fn carry_out(
     store: &Store,
     herald: Option<&Herald>,
     junit_file: Option<&Path>,
+    (feed, tracking): (Feed, &Tracking),
     output: Output,
 ) -> Result<Exit, CliError> {
     let runs = store.runs_dir();
@@ -124,17 +131,19 @@ fn carry_out(
     let notify = notification.map(|notification| Notify { notification, compose: &compose });
     let record = RunRecord::dir_of(&runs, &plan.run);
     let judge = |summary: &RunSummary| judge(store, summary, &record);
-    let mut reporter = choose(output, &judge);
+    let mut reporter = Tee::new(vec![choose(output, &judge), Box::new(feed)]);
     let worker = myself("worker")?;
     let summary =
-        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
+        mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), &mut reporter)?;
+    drop(reporter);
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
     let written = junit_file.is_none_or(|file| write_junit(file, &xml));
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
         let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
-        let table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        let mut table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        table.extend(tracking.told(&summary).into_iter().flat_map(|told| ["\n".to_owned(), told]));
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
     Ok(match exit(&summary) {

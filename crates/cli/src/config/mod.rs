@@ -27,7 +27,7 @@ pub(crate) use keys::{Key, KnownKeys, quoted};
 pub(crate) use layer::{PROFILE_VARIABLE, Values};
 pub(crate) use merge::{Merged, table};
 pub(crate) use origin::Origin;
-pub(crate) use schema::{Config, Predict, SearchMethod, When, is_there};
+pub(crate) use schema::{Config, Observe, Predict, SearchMethod, When, is_there};
 pub(crate) use value::{parse_duration, parse_size};
 
 use check::Checker;

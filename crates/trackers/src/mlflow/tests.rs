@@ -187,7 +187,7 @@ fn a_run_and_its_symbols_are_told_with_everything() {
     assert_eq!(metric(&server, "run-1", "symbols/trained"), [(0, 1.0)]);
     assert_eq!(metric(&server, "run-1", "skill/mean"), [(0, 0.25)]);
     let rate = value_of(&server, "run-2", "params", "train.learning_rate");
-    assert_eq!(rate.as_deref(), Some("0.001"));
+    assert_eq!(rate.as_deref(), Some("0.0003"));
     let dir = value_of(&server, "run-2", "tags", "mambafleet.generation_dir");
     assert_eq!(dir.as_deref(), Some("/store/symbols/A/000007"));
     let note = value_of(&server, "run-2", "tags", "mlflow.note.content").unwrap();

@@ -274,7 +274,7 @@ fn every_attempt_has_a_file_of_its_own_with_all_its_epochs() {
         own(1, "samples_per_second", 100.0),
     ];
     assert_eq!(scalars, first);
-    assert!(texts[0].1 == "settings" && texts[0].2.contains("| train.learning_rate | 0.001 |\n"));
+    assert!(texts[0].1 == "settings" && texts[0].2.contains("| train.learning_rate | 0.0003 |\n"));
     let outcome = "| name | value |\n| --- | --- |\n| cause | killed by \\| something |\n\
                    | failure | crashed |\n";
     assert_eq!(texts[1], (1, "outcome".to_owned(), outcome.to_owned()));
