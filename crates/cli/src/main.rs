@@ -18,6 +18,7 @@ mod style;
 mod table;
 #[cfg(unix)]
 mod terminal;
+mod tracking;
 mod variables;
 mod verdict;
 

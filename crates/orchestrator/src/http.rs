@@ -1,16 +1,23 @@
-//! Posts JSON over plain HTTP: as much of the protocol as a notification needs.
+//! Plain HTTP, as much of it as a notification or a tracking server needs: one request per
+//! connection, over hyper.
 
+use std::error::Error;
 use std::fmt;
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What of an answer is read until its first line has ended.
-const MAX_STATUS_LINE: usize = 1024;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpStream;
 
-/// Where JSON can be posted to: an `http://` URL. Shown without what follows the host, which is
-/// often the secret of a webhook.
+/// An `http://` URL. Shown without credentials and without what follows the host, which is often the
+/// secret of a webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpUrl {
     /// Host and port as written; what the `Host` header says.
@@ -19,9 +26,11 @@ pub struct HttpUrl {
     port: u16,
     /// Path and query.
     target: String,
+    /// What the `Authorization` header says, if the URL names a user.
+    credentials: Option<String>,
 }
 
-/// A text is no URL that can be posted to.
+/// A text is no URL that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHttpUrl {
     /// It wants encryption.
@@ -30,9 +39,6 @@ pub enum InvalidHttpUrl {
     /// It begins with something else.
     #[error("does not begin with http://")]
     Scheme,
-    /// It holds a name and a password.
-    #[error("names a user, which is not supported")]
-    User,
     /// It names no host.
     #[error("names no host")]
     Host,
@@ -44,7 +50,7 @@ pub enum InvalidHttpUrl {
     Character(char),
 }
 
-/// A post that did not arrive, or was not welcome.
+/// A request that did not arrive, or was not welcome.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The host's name has no address.
@@ -56,15 +62,30 @@ pub enum HttpError {
     /// The connection broke.
     #[error("broke off")]
     Broken(#[source] std::io::Error),
+    /// It took too long.
+    #[error("did not answer within {0:?}")]
+    Late(Duration),
     /// What came back is not HTTP.
     #[error("does not speak HTTP")]
     Foreign,
+    /// The answer is longer than was allowed.
+    #[error("answers with more than {0} bytes")]
+    Long(usize),
     /// The answer is a refusal.
     #[error("answered {status}{}", redirect(*.status))]
     Refused {
         /// The status code.
         status: u16,
     },
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body; empty if it was not asked for.
+    pub body: Vec<u8>,
 }
 
 fn redirect(status: u16) -> &'static str {
@@ -89,9 +110,10 @@ impl FromStr for HttpUrl {
         }
         let rest = rest.split('#').next().unwrap_or(rest);
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(E::User);
-        }
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) => (Some(user), authority),
+            None => (None, authority),
+        };
         let (host, port) = match authority.strip_prefix('[').and_then(|v6| v6.split_once(']')) {
             Some((host, "")) => (host, None),
             Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or(port))),
@@ -113,6 +135,7 @@ impl FromStr for HttpUrl {
             host: host.to_owned(),
             port,
             target: format!("{slash}{target}"),
+            credentials: user.map(basic),
         })
     }
 }
@@ -129,40 +152,101 @@ impl fmt::Debug for HttpUrl {
     }
 }
 
+/// The `Authorization` header for `user:password`, in which `%` escapes.
+fn basic(user: &str) -> String {
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let mut plain: Vec<u8> = percent_decode_str(user).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(password));
+    format!("Basic {}", STANDARD.encode(plain))
+}
+
 impl HttpUrl {
-    /// Posts JSON. Each step may take `patience`; looking the name up takes what the system wants.
+    /// This URL with a path below its own instead of path and query. The path may have a query.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Self {
+        let own = self.target.split('?').next().unwrap_or_default().trim_end_matches('/');
+        Self { target: format!("{own}/{path}"), ..self.clone() }
+    }
+
+    /// Posts JSON, and looks at nothing but the status of the answer.
     pub(crate) fn post(&self, json: &str, patience: Duration) -> Result<(), HttpError> {
-        let mut stream = self.connect(patience)?;
-        let head = format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: mambafleet/{}\r\nAccept: */*\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.target,
-            self.authority,
-            env!("CARGO_PKG_VERSION"),
-            json.len()
-        );
-        let patient = stream
-            .set_read_timeout(Some(patience))
-            .and_then(|()| stream.set_write_timeout(Some(patience)));
-        patient.map_err(HttpError::Broken)?;
-        let sent =
-            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(json.as_bytes()));
-        // Whoever refuses early hangs up before everything was sent, and says why.
-        match (status(&mut stream), sent) {
-            (Ok(status), _) if (200..300).contains(&status) => Ok(()),
-            (Ok(status), _) => Err(HttpError::Refused { status }),
-            (Err(HttpError::Broken(_)), Err(error)) => Err(HttpError::Broken(error)),
-            (Err(error), _) => Err(error),
+        match self.ask(Some(json), patience, 0)?.status {
+            status if (200..300).contains(&status) => Ok(()),
+            status => Err(HttpError::Refused { status }),
+        }
+    }
+
+    /// Posts JSON, or gets what there is if there is none, and waits for the answer, whatever its
+    /// status. Of its body so many bytes are allowed; with zero, it is not read. What is started to
+    /// look up the host's name may outlast the call.
+    ///
+    /// # Errors
+    /// [`HttpError`], but never [`HttpError::Refused`].
+    pub fn ask(
+        &self,
+        json: Option<&str>,
+        patience: Duration,
+        most: usize,
+    ) -> Result<Answer, HttpError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(HttpError::Connect)?;
+        let request = self.request(json)?;
+        let answer = runtime.block_on(async {
+            let exchange = self.exchange(request, most);
+            let answer = tokio::time::timeout(patience, exchange).await;
+            answer.unwrap_or(Err(HttpError::Late(patience)))
+        });
+        // The system cannot be told to stop looking up a name.
+        runtime.shutdown_background();
+        answer
+    }
+
+    fn request(&self, json: Option<&str>) -> Result<Request<Full<Bytes>>, HttpError> {
+        let method = if json.is_some() { Method::POST } else { Method::GET };
+        let agent = concat!("mambafleet/", env!("CARGO_PKG_VERSION"));
+        let mut builder = Request::builder().method(method).uri(&self.target);
+        builder = builder.header(HOST, &self.authority).header(USER_AGENT, agent);
+        builder = builder.header(ACCEPT, "*/*").header(CONNECTION, "close");
+        if let Some(credentials) = &self.credentials {
+            builder = builder.header(AUTHORIZATION, credentials);
+        }
+        if json.is_some() {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        let body = Full::new(Bytes::from(json.unwrap_or_default().to_owned()));
+        let odd = |error| HttpError::Connect(std::io::Error::other(error));
+        builder.body(body).map_err(odd)
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<Answer, HttpError> {
+        let io = TokioIo::new(self.connect().await?);
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        let (mut sender, connection) =
+            builder.title_case_headers(true).handshake(io).await.map_err(broken)?;
+        let answered = async {
+            let answer = sender.send_request(request).await.map_err(broken)?;
+            read(answer, most).await
+        };
+        // The connection does the work, and may end before the answer was looked at.
+        tokio::pin!(connection, answered);
+        tokio::select! {
+            biased;
+            answer = &mut answered => answer,
+            _ = &mut connection => answered.await,
         }
     }
 
     /// Tries each address of the host.
-    fn connect(&self, patience: Duration) -> Result<TcpStream, HttpError> {
-        let addresses =
-            (self.host.as_str(), self.port).to_socket_addrs().map_err(HttpError::Resolve)?;
+    async fn connect(&self) -> Result<TcpStream, HttpError> {
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
         let mut last = None;
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, patience) {
+        for address in addresses.map_err(HttpError::Resolve)? {
+            match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
             }
@@ -172,29 +256,37 @@ impl HttpUrl {
     }
 }
 
-/// The status code in the first line of an answer.
-fn status(stream: &mut impl Read) -> Result<u16, HttpError> {
-    let mut line = Vec::new();
-    let mut buffer = [0; 128];
-    while !line.contains(&b'\n') && line.len() < MAX_STATUS_LINE {
-        match stream.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => line.extend_from_slice(&buffer[..read]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(HttpError::Broken(error)),
-        }
+/// The answer with so much of its body.
+async fn read(answer: Response<Incoming>, most: usize) -> Result<Answer, HttpError> {
+    let status = answer.status().as_u16();
+    if most == 0 {
+        return Ok(Answer { status, body: Vec::new() });
     }
-    if line.is_empty() {
-        return Err(HttpError::Broken(std::io::ErrorKind::UnexpectedEof.into()));
+    match Limited::new(answer.into_body(), most).collect().await {
+        Ok(body) => Ok(Answer { status, body: body.to_bytes().into() }),
+        Err(error) if error.is::<LengthLimitError>() => Err(HttpError::Long(most)),
+        Err(error) => Err(match error.downcast::<hyper::Error>() {
+            Ok(error) => broken(*error),
+            Err(error) => HttpError::Broken(std::io::Error::other(error)),
+        }),
     }
-    let text = String::from_utf8_lossy(&line);
-    let code = text.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
-    let code = code.and_then(|code| code.trim_end().parse().ok());
-    code.filter(|code| (100..1000).contains(code)).ok_or(HttpError::Foreign)
+}
+
+/// What hyper met with.
+fn broken(error: hyper::Error) -> HttpError {
+    if error.is_parse() {
+        return HttpError::Foreign;
+    }
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    HttpError::Broken(source.map_or_else(
+        || std::io::ErrorKind::UnexpectedEof.into(),
+        |source| std::io::Error::new(source.kind(), source.to_string()),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -210,6 +302,7 @@ mod tests {
         assert_eq!(parts("HTTP://a.b:8080/x/y?z=1#w"), ok("a.b", 8080, "/x/y?z=1"));
         assert_eq!(parts("http://[::1]:81?q"), ok("::1", 81, "/?q"));
         assert_eq!(parts("http://[::1]"), ok("::1", 80, "/"));
+        assert_eq!(parts("http://me:secret@a:82/x"), ok("a", 82, "/x"));
         use InvalidHttpUrl as E;
         for (text, error) in [
             ("https://a", E::Https),
@@ -221,7 +314,6 @@ mod tests {
             ("http://a:b/", E::Port("b".into())),
             ("http://a:70000/", E::Port("70000".into())),
             ("http://[::1]x/", E::Port("x".into())),
-            ("http://me:secret@a/", E::User),
             ("http://a/b c", E::Character(' ')),
             ("http://a/\r\nX: y", E::Character('\r')),
             ("http://ä/", E::Character('ä')),
@@ -232,7 +324,8 @@ mod tests {
 
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
-        let url: HttpUrl = "http://hooks.example:8080/T0/secret?key=secret".parse().unwrap();
+        let url = "http://secret:secret@hooks.example:8080/T0/secret?key=secret";
+        let url: HttpUrl = url.parse().unwrap();
         assert_eq!(url.to_string(), "http://hooks.example:8080");
         assert!(!format!("{url:?}").contains("secret"));
     }

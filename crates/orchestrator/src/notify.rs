@@ -256,6 +256,8 @@ async fn post(
     let (sender, answer) = oneshot::channel();
     let (to, json) = (url.clone(), json.to_owned());
     let thread = std::thread::Builder::new().name("notify".into());
+    // Whoever waits here gives up first, and says so.
+    let patience = patience.saturating_mul(2);
     let posted = thread.spawn(move || drop(sender.send(to.post(&json, patience))));
     posted.map_err(NotifyError::Start)?;
     tokio::select! {

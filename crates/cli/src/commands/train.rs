@@ -12,6 +12,7 @@ use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerComm
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
 };
+use mambafleet_trackers::Feed;
 use serde::Serialize;
 
 use super::registry;
@@ -27,6 +28,7 @@ use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{Tee, choose, fleet, junit, junit_error, summary_table, verdict_table};
 use crate::table::render;
+use crate::tracking::Tracking;
 use crate::verdict::{Verdict, verdict};
 
 /// Plans, trains and reports. Whoever is to be told how a run ended is told also when none could
@@ -105,18 +107,33 @@ fn train(
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
-    carry_out(&plan, &store, herald, metrics, args.junit.as_deref(), output)
+    let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
+    let (feed, tracking) = Tracking::start(&config.observe, &plan, &record)?;
+    let watch = Watch { herald, metrics, junit: args.junit.as_deref(), tracking: &tracking };
+    let ended = carry_out(&plan, &store, &watch, feed, output);
+    tracking.finish(output);
+    ended
+}
+
+/// Everybody who is told of a run, beside the person at the terminal.
+#[derive(Clone, Copy)]
+struct Watch<'a> {
+    herald: Option<&'a Herald>,
+    metrics: Option<&'a Metrics>,
+    /// File for JUnit XML.
+    junit: Option<&'a Path>,
+    tracking: &'a Tracking,
 }
 
 /// Carries out the plan, and reports.
 fn carry_out(
     plan: &RunPlan,
     store: &Store,
-    herald: Option<&Herald>,
-    metrics: Option<&Metrics>,
-    junit_file: Option<&Path>,
+    watch: &Watch<'_>,
+    feed: Feed,
     output: Output,
 ) -> Result<Exit, CliError> {
+    let Watch { herald, metrics, junit: junit_file, tracking } = *watch;
     let runs = store.runs_dir();
     let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
     let compose = |summary: &RunSummary| {
@@ -127,12 +144,13 @@ fn carry_out(
     let record = RunRecord::dir_of(&runs, &plan.run);
     logging::record_to(record.join(RUN_LOG));
     let judge = |summary: &RunSummary| judge(store, summary, &record);
-    let mut reporters = vec![choose(output, plan, &judge)];
+    let mut reporters = vec![choose(output, plan, &judge), Box::new(feed)];
     reporters.extend(metrics.map(Metrics::reporter));
     let mut reporter = Tee::new(reporters);
     let worker = myself("worker")?;
     let summary =
         mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), &mut reporter)?;
+    drop(reporter);
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
     let left = metrics.is_none_or(Metrics::leave);
@@ -140,7 +158,8 @@ fn carry_out(
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
         let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
-        let table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        let mut table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        table.extend(tracking.told(&summary).into_iter().flat_map(|told| ["\n".to_owned(), told]));
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
     Ok(match exit(&summary) {
