@@ -7,7 +7,17 @@ pub const INDEX: &str = include_str!("../assets/index.html");
 pub const LIVE: &str = include_str!("../assets/live.html");
 
 /// The page's own script.
-pub const APP_JS: &str = include_str!("../assets/app.js");
+pub const APP_JS: &str = concat!(
+    include_str!("../assets/js/base.js"),
+    include_str!("../assets/js/charts.js"),
+    include_str!("../assets/js/timeline.js"),
+    include_str!("../assets/js/table.js"),
+    include_str!("../assets/js/overview.js"),
+    include_str!("../assets/js/results.js"),
+    include_str!("../assets/js/symbol.js"),
+    include_str!("../assets/js/live.js"),
+    include_str!("../assets/js/app.js"),
+);
 
 /// The page's own style.
 pub const APP_CSS: &str = include_str!("../assets/app.css");
