@@ -163,8 +163,9 @@ function metricsOf(random) {
 function historyOf(row, random) {
   return Array.from({ length: row.gen ?? 0 }, (_, at) => {
     const last = at + 1 === row.gen;
+    const before = row.prev?.gen === at + 1;
     const damaged = row.s === 'MSFT' && at === 1 ? `weights.safetensors: 12 of 40960 bytes differ ${EVIL}` : null;
-    return { gen: at + 1, created_at: START - 86400000 * (row.gen - at - 1), val: round(row.base * 0.9), test: damaged ? null : last ? row.test : round(row.base * (1 + 0.02 * normal(random))), base: damaged ? null : row.base, seconds: 21.3, from: at === 2 ? 1 : null, damaged, run: `202611${27 - at}-230003` };
+    return { gen: at + 1, created_at: START - 86400000 * (row.gen - at - 1), val: round(row.base * 0.9), test: damaged ? null : last ? row.test : before ? row.prev.test : round(row.base * (1 + 0.02 * normal(random))), base: damaged ? null : row.base, seconds: 21.3, from: at === 2 ? 1 : null, damaged, run: `202611${27 - at}-230003` };
   });
 }
 

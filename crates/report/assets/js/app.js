@@ -91,7 +91,7 @@ function build(page) {
   app.table = createTable(page, openSymbol);
   app.timeline = createTimeline(page, openSymbol);
   if (before) inherit(app.table.state, before);
-  app.overview = el('div', { id: 'overview' }, swap('hero', hero(page, filterTable)), swap('failures', failures(page, filterTable)), app.table.node,
+  app.overview = el('div', { id: 'overview' }, swap('hero', hero(page, filterTable)), swap('failures', failures(page, filterTable)), swap('glance', glance(page, filterTable)), app.table.node,
     swap('compare', compareSection(page)), app.timeline.node, swap('evaluation', evaluationSection(page)), swap('time', timeSection(page)));
   app.view = el('div', { id: 'symbol', hidden: true });
   document.getElementById('main').replaceChildren(app.overview, app.view);
@@ -112,6 +112,7 @@ function inherit(state, before) {
 function refreshSummary() {
   swap('hero', hero(app.page, filterTable));
   swap('failures', failures(app.page, filterTable));
+  swap('glance', glance(app.page, filterTable));
   swap('time', timeSection(app.page));
   title();
 }

@@ -176,6 +176,14 @@ function changeOf(row) {
   return (row.test - row.prev.test) / Math.abs(row.prev.test);
 }
 
+/** Outcomes after which the newest generation is what this run wanted it to be. */
+const GOOD = ['trained', 'up_to_date', 'kept'];
+
+/** Whether the figures of a symbol are this run's, and not those of a model of an earlier one. */
+function isCurrent(row) {
+  return GOOD.includes(row.state);
+}
+
 /** `good`, `bad` or nothing, for a value whose sign means better or worse; what rounds to nought is neither. */
 function verdictOf(value, goodIsUp) {
   if (!isNumber(value) || Math.abs(value) < 0.0005) return null;

@@ -69,7 +69,7 @@ function axes(x, y) {
 /** What all large charts share. */
 function plotOptions(given) {
   return {
-    legend: { show: false }, padding: [8, 8, 0, 0], ...given,
+    legend: { show: false }, padding: [8, 18, 0, 0], ...given,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, ...given.cursor },
   };
 }
@@ -140,6 +140,11 @@ function line(name, extra = {}) {
   return { stroke: colour(name), width: 1.75, points: { show: false }, ...extra };
 }
 
+/** Dots on a line. */
+function hollow(show, size) {
+  return { show, size, fill: colour('surface') };
+}
+
 /** Dots without a line. */
 function dots(name, size) {
   const fill = colour(name);
@@ -161,12 +166,11 @@ function curvesChart({ train, val, best }) {
     plot.ctx.strokeRect(left, top, 0, height);
     plot.ctx.setLineDash([]);
   };
-  const few = { show: epochs < 30, size: 5 };
   const build = () => ({
     options: {
       scales: { x: { time: false } }, hooks: { draw: [mark] },
       axes: axes({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { values: (_, all) => all.map((one) => number(one)) }),
-      series: [{}, line('series-b', { points: few }), line('series-a', { points: few })],
+      series: [{}, line('series-b', { points: hollow(epochs < 30, 5) }), line('series-a', { points: hollow(epochs < 30, 5) })],
     },
     data: [x, train, val],
   });
@@ -250,7 +254,7 @@ function calibrationChart({ h, n, levels, model, base }) {
     options: {
       scales: { x: { time: false, ...unit }, y: unit }, axes: axes(shares, shares),
       series: [{}, line('muted', { dash: [4, 4], width: 1 }),
-        line('series-b', { points: { show: true, size: 6 } }), line('series-a', { points: { show: true, size: 7, fill: colour('series-a') } })],
+        line('series-b', { points: hollow(true, 6) }), line('series-a', { points: { show: true, size: 7, fill: colour('series-a') } })],
     },
     data: [[0, ...levels, 1], [0, ...levels, 1], [null, ...padded(base, levels), null], [null, ...model, null]],
   });
@@ -271,13 +275,12 @@ function historyChart(history) {
   const [test, base] = [history.map((one) => one.test), history.map((one) => one.base)];
   const told = (index) => (index === null ? `${plural(history.length, 'generation')} in the store`
     : `generation ${history[index].gen}: ${history[index].damaged ? `damaged, ${history[index].damaged}` : `test loss ${number(test[index])}, baseline ${number(base[index])}`}`);
-  const points = { show: true, size: 6 };
   const build = () => ({
     options: {
       scales: { x: { time: false, range: () => [-0.5, history.length - 0.5] } },
       axes: axes({ incrs: [1, 2, 5, 10, 20, 50], values: (_, all) => all.map((one) => (history[one] ? `${history[one].gen}` : '')) },
         { values: (_, all) => all.map((one) => number(one)) }),
-      series: [{}, line('series-b', { points, dash: [5, 4] }), line('series-a', { points: { ...points, fill: colour('series-a') } })],
+      series: [{}, line('series-b', { points: hollow(true, 6), dash: [5, 4] }), line('series-a', { points: { show: true, size: 6, fill: colour('series-a') } })],
     },
     data: [at, base, test],
   });

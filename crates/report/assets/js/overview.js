@@ -77,25 +77,32 @@ function runFacts(page) {
   ]);
 }
 
-/** What must be known about the run before its figures are read. */
-function notesOf(page) {
-  const { run, symbols } = page;
+/** What went wrong with the run as a whole, as pairs of kind and text. */
+function troublesOf({ run, symbols }) {
   const notes = [];
-  const note = (kind, text) => notes.push(el('p', { class: `note ${kind}` }, text));
-  if (page.synthetic) note('info', 'Prices are made by the built-in generator: nothing here says anything about a market.');
-  if (run.state === 'died') note('bad', 'The run died: its process ended without a word. What was committed stands; `train --resume` does the rest.');
-  if (run.signal) note('warn', `${run.signal} ended the run before it was done; train --resume does the rest.`);
-  if (run.resumes) note('info', `It goes on where run ${run.resumes} was left.`);
+  if (run.state === 'died') notes.push(['bad', 'The run died: its process ended without a word. What was committed stands; train --resume does the rest.']);
+  if (run.signal) notes.push(['warn', `${run.signal} ended the run before it was done; train --resume does the rest.`]);
   const reasons = new Map();
-  for (const row of symbols) {
-    if (row.state === 'skipped' || row.state === 'interrupted') {
-      const key = `${STATES[row.state].label}: ${row.cause ?? 'no reason given'}`;
-      reasons.set(key, (reasons.get(key) ?? 0) + 1);
-    }
+  for (const row of symbols.filter((one) => one.state === 'skipped' || one.state === 'interrupted')) {
+    const key = `${STATES[row.state].label}: ${row.cause ?? 'no reason given'}`;
+    reasons.set(key, (reasons.get(key) ?? 0) + 1);
   }
-  for (const [reason, many] of reasons) note('warn', `${plural(many, 'symbol')} ${reason}`);
-  if (page.compare?.missing.length) note('info', `Not in this run, but in the one before: ${namesOf(page.compare.missing)}.`);
-  return notes.length ? el('div', { class: 'notes' }, notes) : null;
+  for (const [reason, many] of reasons) notes.push(['warn', `${plural(many, 'symbol')} ${reason}`]);
+  return notes;
+}
+
+/** What must be known about the run before its figures are read. */
+function remarksOf({ run, synthetic, compare }) {
+  const notes = [];
+  if (synthetic) notes.push(['info', 'Prices are made by the built-in generator: nothing here says anything about a market.']);
+  if (run.resumes) notes.push(['info', `It goes on where run ${run.resumes} was left.`]);
+  if (compare?.missing.length) notes.push(['info', `Not in this run, but in the one before: ${namesOf(compare.missing)}.`]);
+  return notes;
+}
+
+/** Notes below each other. */
+function noteList(notes) {
+  return notes.length ? el('div', { class: 'notes' }, notes.map(([kind, text]) => el('p', { class: `note ${kind}`, text }))) : null;
 }
 
 /** Names, the first dozen of them. */
@@ -124,20 +131,25 @@ function outcomeBar(page, filter) {
 /** The top of the page: the verdict, facts, outcomes, notes. */
 function hero(page, filter) {
   const heading = el('h1', { class: moodOf(page) }, el('span', { class: 'eyebrow' }, `Run ${page.run.id}`), el('span', { class: 'sr', text: ': ' }), verdictWords(page));
-  return el('section', { class: 'panel hero', 'aria-label': 'How the run went' }, heading, runFacts(page), outcomeBar(page, filter), tiles(page, filter), notesOf(page));
+  return el('section', { class: 'panel hero', 'aria-label': 'How the run went' }, heading, runFacts(page), outcomeBar(page, filter), noteList(troublesOf(page)));
+}
+
+/** What the run came to, in figures. */
+function glance(page, filter) {
+  return el('section', { class: 'panel', 'aria-label': 'The run in figures' }, tiles(page, filter), noteList(remarksOf(page)));
 }
 
 /** Figures of the whole run; some filter the table. */
 function tiles(page, filter) {
-  const rows = page.symbols;
+  const rows = page.symbols.filter(isCurrent);
   const skills = rows.map(skillOf).filter(isNumber).sort((a, b) => a - b);
   const ahead = skills.filter((one) => one > 0).length;
   const median = skills.length ? (skills[(skills.length - 1) >> 1] + skills[skills.length >> 1]) / 2 : null;
   const worse = rows.filter(QUESTIONS.worse.test).length;
   const better = rows.filter((row) => verdictOf(changeOf(row), false) === 'good').length;
-  const retried = rows.filter(QUESTIONS.retried.test).length;
-  const most = rangeOf(rows.map((row) => row.memory))?.[1] ?? page.time?.worker_memory;
-  const locks = rows.reduce((sum, row) => sum + (row.lock ?? 0), 0);
+  const retried = page.symbols.filter(QUESTIONS.retried.test).length;
+  const most = rangeOf(page.symbols.map((row) => row.memory))?.[1] ?? page.time?.worker_memory;
+  const locks = page.symbols.reduce((sum, row) => sum + (row.lock ?? 0), 0);
   return el('ul', { class: 'tiles' },
     tile('Better than the baseline', skills.length ? `${ahead} of ${skills.length}` : DASH, median === null ? '' : `median skill ${percent(median, 1, true)}`),
     tile('Worse than last generation', count(worse), better ? `${count(better)} better` : '', worse ? () => filter('worse') : null),

@@ -18,7 +18,7 @@ function forecastOf(horizon, of) {
 /** A comparison with another forecast: for how many symbols it is better, for how many worse. */
 function tallyWords(horizon, against, loss) {
   const found = horizon.comparisons.find((one) => one.of === 'model' && one.against === against && one.loss === loss);
-  return found ? `${found.better} better, ${found.worse} worse of ${found.symbols}` : DASH;
+  return found ? el('span', {}, el('b', { text: `${found.better} better` }), el('small', { class: 'dim', text: `${found.worse} worse of ${found.symbols}` })) : DASH;
 }
 
 /** The evaluation over symbols; null where there are no forecasts of returns. */
@@ -57,9 +57,6 @@ function contenderTable(horizon) {
   return [el('h3', { text: title }), table(title, ['Forecast', 'Pinball', 'Coverage', 'RMSE', 'MAE', 'MASE', 'Skill over no change', 'Direction', 'IC'], rows, { numeric: [1, 2, 3, 4, 5, 6, 7, 8] })];
 }
 
-/** Outcomes that left a symbol with a model that is as it should be. */
-const GOOD = ['trained', 'up_to_date', 'kept'];
-
 /** Symbols by what became of them since the earlier run. */
 function changesOf({ compare, symbols }) {
   const paired = compare.rows.map((old) => ({ old, row: symbols[old.i], change: changeBetween(old, symbols[old.i]) })).filter(({ row }) => row);
@@ -74,7 +71,7 @@ function changesOf({ compare, symbols }) {
 
 /** The test loss now against that of the earlier run, as a share. */
 function changeBetween(old, row) {
-  return row && isNumber(old.test) && isNumber(row.test) && old.test ? (row.test - old.test) / Math.abs(old.test) : null;
+  return row && isCurrent(row) && isNumber(old.test) && isNumber(row.test) && old.test ? (row.test - old.test) / Math.abs(old.test) : null;
 }
 
 /** The run beside an earlier one; null where there is none. */

@@ -2,18 +2,18 @@
 // The section of one symbol: curves, forecasts, calibration, metrics, history, where it comes from.
 
 /** Builds the view of a symbol. `go` leads to the symbol before, after, or back to all. */
-function symbolView({ page, index, detail, place: [at, all], go, horizon, choose }) {
+function symbolView({ page, index, detail, place, go, horizon, choose }) {
   const row = page.symbols[index];
   const bodies = detail ? symbolParts({ page, row, detail, horizon, choose }) : [el('p', { class: 'panel dim', text: 'Nothing more is known of it yet.' })];
-  return [symbolHead(row, at, all, go), trouble(row), el('section', { class: 'panel', 'aria-label': 'At a glance' }, verdictLine(row), symbolFacts(row, detail)), ...bodies].filter(Boolean);
+  return [symbolHead(row, page.run.id, place, go), trouble(row), el('section', { class: 'panel', 'aria-label': 'At a glance' }, verdictLine(row), symbolFacts(row, detail)), ...bodies].filter(Boolean);
 }
 
 /** Name, state, and the way to other symbols. */
-function symbolHead(row, at, all, go) {
+function symbolHead(row, run, [at, all], go) {
   const way = (label, by, key) => button({ title: `${label} (${key})`, 'aria-keyshortcuts': key, disabled: by < 0 ? at <= 0 : at < 0 || at >= all - 1, on: { click: () => go(by) } }, label);
-  const place = at >= 0 ? el('span', { class: 'dim', text: `${at + 1} of ${all}` }) : null;
+  const where = at >= 0 ? el('span', { class: 'dim', text: `${at + 1} of ${all}` }) : null;
   return el('div', { class: 'symbol-head' }, button({ class: 'back controls', 'aria-keyshortcuts': 'Escape', title: 'All symbols (Escape)', on: { click: () => go(0) } }, '← All symbols'),
-    el('h1', { id: 'symbol-title', tabindex: '-1', text: row.s }), badge(row.state), el('span', { class: 'gap' }), place,
+    el('h1', { id: 'symbol-title', tabindex: '-1' }, el('span', { class: 'eyebrow', text: `Run ${run}` }), el('span', { class: 'sr', text: ': ' }), row.s), badge(row.state), el('span', { class: 'gap' }), where,
     el('span', { class: 'pair controls' }, way('Previous', -1, 'k'), way('Next', 1, 'j')));
 }
 
@@ -30,7 +30,8 @@ function trouble(row) {
 function verdictLine(row) {
   const [skill, change] = [skillOf(row), changeOf(row)];
   const parts = [];
-  if (skill !== null) parts.push(el('span', {}, 'The test loss is ', el('b', { class: verdictOf(skill, true), text: percent(Math.abs(skill)) }), skill >= 0 ? ' below the baseline' : ' above the baseline'));
+  const subject = isCurrent(row) || row.gen === null ? 'The test loss is ' : `Still in use is generation ${row.gen}: its test loss is `;
+  if (skill !== null) parts.push(el('span', {}, subject, el('b', { class: verdictOf(skill, true), text: percent(Math.abs(skill)) }), skill >= 0 ? ' below the baseline' : ' above the baseline'));
   if (change !== null) {
     const same = verdictOf(change, false) === null;
     parts.push(el('span', {}, same ? 'as good as the generation before' : [el('b', { class: verdictOf(change, false), text: percent(Math.abs(change)) }),
@@ -94,7 +95,7 @@ function forecasts(detail, wished, choose) {
 function forecastCharts({ fan, calibration }, h) {
   const at = fan ? fan.horizons.indexOf(h) : -1;
   const found = calibration.find((one) => one.h === h);
-  const thinned = fan && fan.samples > fan.days.length ? el('p', { class: 'dim', text: `Every ${Math.round(fan.samples / fan.days.length)}th of ${count(fan.samples)} test days is drawn.` }) : null;
+  const thinned = fan && fan.samples > fan.days.length ? el('p', { class: 'dim', text: `${count(fan.days.length)} of ${count(fan.samples)} test days are drawn.` }) : null;
   const first = at >= 0 && fan.days.length ? el('div', { class: 'wide' }, el('h3', { text: 'Forecast and what happened, in % of return' }), fanChart(fan, at), thinned) : null;
   const second = found?.levels.length ? el('div', {}, el('h3', { text: 'Calibration' }), calibrationChart(found)) : null;
   return [el('div', { class: 'fan-and-calibration' }, first, second)];

@@ -22,8 +22,8 @@ const COLUMNS = [
 
 /** What can be asked of a symbol besides its state. */
 const QUESTIONS = {
-  worse: { label: 'worse than last generation', test: (row) => verdictOf(changeOf(row), false) === 'bad' },
-  behind: { label: 'behind the baseline', test: (row) => skillOf(row) < 0 && skillOf(row) !== null },
+  worse: { label: 'worse than last generation', test: (row) => isCurrent(row) && verdictOf(changeOf(row), false) === 'bad' },
+  behind: { label: 'behind the baseline', test: (row) => isCurrent(row) && verdictOf(skillOf(row), true) === 'bad' },
   retried: { label: 'retried', test: (row) => row.attempts > 1 },
   notes: { label: 'data notes', test: (row) => row.notes > 0 },
 };

@@ -132,7 +132,7 @@ function drawTicks(state) {
     if (parseFloat(left) < 100 - (5500 / width)) marks.push(el('span', { style: { left }, text }));
     lines.push(el('i', { class: 'tl-tick', style: { left } }));
   }
-  const pauses = state.page.timeline.pauses.map(([from, to]) => el('i', { class: 'tl-pause', style: placed(state, from, to) }, el('b', { text: 'paused' })));
+  const pauses = state.page.timeline.pauses.map(([from, to]) => el('i', { class: 'tl-pause', style: placed(state, from, to) }));
   state.axis.replaceChildren(...marks);
   state.overlay.replaceChildren(...lines, ...pauses);
 }
@@ -157,7 +157,7 @@ function timelineWords({ lanes, retries, pauses }, [start, end]) {
 function spanKey() {
   const one = (state, text) => el('li', {}, el('i', { class: 'tl-key', data: { state } }), text);
   return el('ul', { class: 'legend' }, one('ok', 'trained'), one('up_to_date', 'up to date'), one('running', 'running'), one('failed', 'failed'),
-    one('lost', 'worker lost'), one('skipped', 'skipped'), one('lock', 'waits for a lock'), one('wait', 'waits for a retry'), one('idle', 'idle'));
+    one('lost', 'worker lost'), one('skipped', 'skipped'), one('lock', 'waits for a lock'), one('wait', 'waits for a retry'), one('idle', 'idle'), one('pause', 'run paused'));
 }
 
 /** A small box beside what the pointer or the focus is on. */
