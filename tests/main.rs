@@ -22,6 +22,7 @@ mod formats;
 mod golden;
 mod junit;
 mod layers;
+mod metrics;
 mod models;
 #[cfg(unix)]
 mod notify;
