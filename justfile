@@ -130,3 +130,8 @@ bench-overhead:
 # target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
 bench-peers *ARGS:
     bash tests/peers/run {{ ARGS }}
+
+# The metrics against Prometheus itself: promtool, the rules' tests, a real Prometheus and node exporter;
+# installs what it needs.
+monitoring *PROGRAM:
+    bash tests/monitoring/run {{ PROGRAM }}

@@ -23,6 +23,7 @@ mod golden;
 mod junit;
 mod layers;
 mod logs;
+mod metrics;
 mod models;
 #[cfg(unix)]
 mod notify;
