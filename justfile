@@ -122,6 +122,11 @@ bench-step *ARGS="nothing":
 test-pytorch:
     bash tests/pytorch/run
 
+# TensorBoard reads the event files of real runs, and a real MLflow server has them, also when it is
+# killed or comes late; installs both from PyPI into target/trackers. Some minutes.
+test-trackers:
+    bash tests/trackers/run
+
 # What the orchestrator costs: jobs that do nothing, beside xargs and Python's multiprocessing.
 bench-overhead:
     cargo bench --package mambafleet-orchestrator --bench overhead --locked

@@ -38,4 +38,5 @@ mod supervision;
 mod support;
 #[cfg(unix)]
 mod terminal;
+mod trackers;
 mod training;

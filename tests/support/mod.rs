@@ -1,7 +1,9 @@
 //! A directory of its own for each test, and the binary that runs in it.
 
+pub(crate) mod mlflow;
 #[cfg(unix)]
 pub(crate) mod processes;
+pub(crate) mod tfevents;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

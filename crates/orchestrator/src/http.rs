@@ -330,23 +330,77 @@ mod tests {
         assert!(!format!("{url:?}").contains("secret"));
     }
 
-    /// Posts to a server that reads everything, answers this and hangs up.
-    fn answered(answer: &'static str) -> Result<(), HttpError> {
+    /// A server that reads everything, answers this and hangs up; what it reads.
+    fn server(answer: impl Into<Vec<u8>>) -> (HttpUrl, std::thread::JoinHandle<String>) {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url: HttpUrl = format!("http://{}/x", server.local_addr().unwrap()).parse().unwrap();
+        let url = format!("http://me:a%3Ab@{}/x/?y=1", server.local_addr().unwrap());
+        let answer = answer.into();
         let serving = std::thread::spawn(move || {
             let (mut stream, _) = server.accept().unwrap();
-            let mut heard = Vec::new();
-            let mut buffer = [0; 64];
-            while !heard.ends_with(b"{}") {
+            let (mut heard, mut buffer) = (Vec::new(), [0; 64]);
+            let end = |heard: &[u8]| if heard.starts_with(b"GET ") { "\r\n\r\n" } else { "{}" };
+            while !heard.ends_with(end(&heard).as_bytes()) {
                 let read = stream.read(&mut buffer).unwrap();
                 heard.extend_from_slice(&buffer[..read]);
             }
-            stream.write_all(answer.as_bytes()).unwrap();
+            // Whoever has heard enough may be gone.
+            let _ = stream.write_all(&answer);
+            String::from_utf8(heard).unwrap()
         });
-        let posted = url.post("{}", Duration::from_secs(5));
+        (url.parse().unwrap(), serving)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Posts to a server that answers this.
+    fn answered(answer: &str) -> Result<(), HttpError> {
+        let (url, serving) = server(answer);
+        let posted = url.post("{}", LONG);
         serving.join().unwrap();
         posted
+    }
+
+    #[test]
+    fn requests_say_what_they_should() {
+        let (url, serving) = server("HTTP/1.1 200 OK\r\n\r\nall of it");
+        let answer = url.below("api/a?b=c").ask(None, LONG, 9).unwrap();
+        assert_eq!(answer, Answer { status: 200, body: b"all of it".to_vec() });
+        let heard = serving.join().unwrap();
+        assert!(heard.starts_with("GET /x/api/a?b=c HTTP/1.1\r\n"), "{heard}");
+        // me:a:b
+        assert!(heard.contains("\r\nAuthorization: Basic bWU6YTpi\r\n"), "{heard}");
+        assert!(!heard.contains('@'), "{heard}");
+
+        let (url, serving) = server("HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno");
+        assert_eq!(url.ask(Some("{}"), LONG, 9).unwrap().status, 404);
+        let heard = serving.join().unwrap();
+        assert!(heard.starts_with("POST /x/?y=1 HTTP/1.1\r\n"), "{heard}");
+        assert!(heard.ends_with("\r\n\r\n{}"), "{heard}");
+    }
+
+    #[test]
+    fn answers_end_where_they_may() {
+        for (answer, error) in [
+            ("HTTP/1.1 200 OK\r\n\r\n0123456789".to_owned(), "answers with more than 9 bytes"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789".to_owned(),
+                "answers with more than 9",
+            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n012".to_owned(), "broke off"),
+            (
+                format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)),
+                "does not speak HTTP",
+            ),
+        ] {
+            let (url, serving) = server(answer);
+            let found = url.ask(Some("{}"), LONG, 9).unwrap_err().to_string();
+            assert!(found.starts_with(error), "{error}: {found}");
+            serving.join().unwrap();
+        }
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: HttpUrl = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+        let error = url.ask(None, Duration::from_millis(30), 9).unwrap_err();
+        assert_eq!(error.to_string(), "did not answer within 30ms");
     }
 
     #[test]
