@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod reporters;
 mod search;
+mod signals;
 mod table;
 #[cfg(unix)]
 mod terminal;
