@@ -1,0 +1,178 @@
+'use strict';
+// The live page: asks for the run, follows what happens to it, loses nothing that the reader chose.
+
+/** The connection. `chosen` is the run that the address names; without one the newest is followed. */
+const link = { source: null, lost: false, chosen: new URLSearchParams(location.search).get('run'), retry: 0 };
+const WORDS = { wait: 'connecting', live: 'live', lost: 'reconnecting', ended: 'ended' };
+
+/** Says how the connection is. */
+function say(state) {
+  const node = document.getElementById('live');
+  if (!node || node.dataset.live === state) return;
+  node.dataset.live = state;
+  node.textContent = WORDS[state];
+}
+
+/** What the state of the run says of the connection. */
+function sayRun() {
+  say(app.page.run.state === 'running' ? 'live' : 'ended');
+}
+
+/** Asks the server; throws unless it answers with JSON. */
+async function ask(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value !== null);
+  const answer = await fetch(`${path}?${new URLSearchParams(given)}`, { headers: { accept: 'application/json' }, cache: 'no-store' });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+/** The details of a symbol. */
+function fetchDetail(index) {
+  return ask('/api/symbol', { run: app.page.run.id, symbol: app.page.symbols[index].s });
+}
+
+/** Loads the page; until there is one, says so and tries again. */
+async function loadPage() {
+  let page;
+  try {
+    page = await ask('/api/page', { run: link.chosen });
+  } catch (error) {
+    if (app.page) say('lost');
+    else document.getElementById('main').replaceChildren(el('p', { class: 'panel', role: 'status' }, `There is no run to show yet (${error.message}). This page looks again every few seconds.`));
+    return again(loadPage);
+  }
+  link.retry = 0;
+  adopt(page);
+  connect(page.run.id);
+}
+
+/** Tries again after a while that grows to ten seconds. */
+function again(act) {
+  link.retry += 1;
+  clearTimeout(link.timer);
+  link.timer = setTimeout(act, Math.min(10000, 1000 * link.retry));
+}
+
+/** Whether two pages have the same symbols in the same places. */
+function sameSymbols(a, b) {
+  return a.run.id === b.run.id && a.symbols.length === b.symbols.length && a.symbols.every((row, at) => row.s === b.symbols[at].s);
+}
+
+/** Takes a page over: into what is shown if it is the same run, anew if not. */
+function adopt(page) {
+  if (!app.page || !sameSymbols(app.page, page)) {
+    build(page);
+    return;
+  }
+  Object.assign(app.page, page);
+  app.table.update(page.symbols.map((_, at) => at));
+  app.timeline.update();
+  refreshSummary();
+  swap('compare', compareSection(app.page));
+  swap('evaluation', evaluationSection(app.page));
+  showRuns();
+  refreshOpened();
+}
+
+/** Follows a run. */
+function connect(run) {
+  if (link.source && link.run === run && link.source.readyState !== EventSource.CLOSED) return sayRun();
+  link.source?.close();
+  link.run = run;
+  const source = new EventSource(`/api/stream?run=${encodeURIComponent(run)}`);
+  link.source = source;
+  source.addEventListener('open', opened);
+  source.addEventListener('error', () => failed(source));
+  source.addEventListener('update', (event) => merge(JSON.parse(event.data)));
+  source.addEventListener('page', () => loadPage());
+  source.addEventListener('runs', (event) => runsCame(JSON.parse(event.data).runs));
+}
+
+/** The stream is there; after a gap, what was missed is loaded. */
+function opened() {
+  sayRun();
+  if (!link.lost) return;
+  link.lost = false;
+  loadPage();
+}
+
+/** The stream is gone. The browser tries again by itself unless it was refused. */
+function failed(source) {
+  link.lost = true;
+  say('lost');
+  if (source.readyState === EventSource.CLOSED && source === link.source) again(loadPage);
+}
+
+const summaryLater = throttled(() => { refreshSummary(); sayRun(); }, 1000);
+const timelineLater = throttled(() => app.timeline.update(), 1000);
+const openedLater = throttled(() => refreshOpened(), 2000);
+const rowsLater = throttled(() => {
+  const indices = [...link.dirty];
+  link.dirty.clear();
+  app.table.update(indices);
+}, 250);
+link.dirty = new Set();
+
+/** Takes over what has changed. */
+function merge(data) {
+  const { page } = app;
+  if (data.run !== page.run.id) return;
+  page.generated_at = Date.now();
+  if (data.counts) page.counts = data.counts;
+  if (data.time) page.time = data.time;
+  for (const [at, row] of data.rows ?? []) {
+    page.symbols[at] = row;
+    link.dirty.add(at);
+    if (at === app.opened) openedLater();
+  }
+  if (link.dirty.size) rowsLater();
+  if (data.timeline) {
+    page.timeline = data.timeline;
+    timelineLater();
+  }
+  summaryLater();
+}
+
+/** Loads the open symbol's details anew. */
+function refreshOpened() {
+  if (app.opened !== null) showDetail(app.opened, false);
+}
+
+/** Runs have come or ended. Who chose none is taken to the newest that runs. */
+function runsCame(runs) {
+  app.page.runs = runs;
+  showRuns();
+  const newest = runs.find((run) => run.state === 'running');
+  if (!link.chosen && newest && newest.id !== app.page.run.id && app.page.run.state !== 'running' && app.opened === null) loadPage();
+}
+
+/** Brings the list of runs up to date. */
+function showRuns() {
+  const old = document.getElementById('runs');
+  if (!old || document.activeElement === old) return;
+  const fresh = runPicker(app.page, chooseRun);
+  if (fresh) old.replaceWith(fresh);
+}
+
+/** Shows another run; the address names it from now on. */
+function chooseRun(id) {
+  link.chosen = id;
+  history.pushState(null, '', `${location.pathname}?run=${encodeURIComponent(id)}`);
+  loadPage();
+}
+
+/** Begins, and lets clocks tick while a run runs. */
+function startLive() {
+  addEventListener('popstate', () => {
+    const named = new URLSearchParams(location.search).get('run');
+    if (named === link.chosen) return;
+    link.chosen = named;
+    loadPage();
+  });
+  setInterval(() => {
+    if (app.page?.run.state !== 'running' || document.hidden) return;
+    summaryLater();
+    timelineLater();
+  }, 1000);
+  loadPage();
+}

@@ -1,0 +1,191 @@
+'use strict';
+// What is seen first: how the run went, what failed and why, and what it came to.
+
+/** How many failures are shown in full before the table takes over. */
+const FAILURES_SHOWN = 12;
+const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died' };
+
+/** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
+function topBar(page, { nav, theme, choose }) {
+  const pick = page.live && page.runs.length ? runPicker(page, choose) : null;
+  const status = page.live ? el('span', { id: 'live', class: 'pill', role: 'status', data: { live: 'wait' }, text: 'connecting' }) : null;
+  const demo = page.synthetic ? el('span', { class: 'pill demo', text: 'synthetic demo data' }) : null;
+  return [el('span', { class: 'brand' }, mark(), 'mambafleet'), nav, el('span', { class: 'gap' }), demo, status, pick, theme].filter(Boolean);
+}
+
+/** The product's mark. */
+function mark() {
+  return svg('svg', { viewBox: '0 0 24 24', class: 'mark', 'aria-hidden': 'true' },
+    svg('path', { d: 'M3 16c3 0 3-8 6-8s3 8 6 8 3-8 6-8' }), svg('circle', { cx: 21, cy: 8, r: 1.6 }));
+}
+
+/** The list of runs. */
+function runPicker(page, choose) {
+  const words = (run) => `${run.id} · ${run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`}`;
+  const options = page.runs.map((run) => el('option', { value: run.id, selected: run.id === page.run.id, text: words(run) }));
+  const select = el('select', { id: 'runs', 'aria-label': 'Run', on: { change: () => choose(select.value) } }, options);
+  return select;
+}
+
+/** Symbols that have come to their end. */
+function doneOf({ counts, symbols }) {
+  return symbols.length - counts.running - counts.waiting - symbols.filter((row) => row.state === 'retrying').length;
+}
+
+/** How the run went, in a sentence. */
+function verdictWords(page) {
+  const { counts, run, symbols } = page;
+  const all = symbols.length;
+  if (run.state === 'running') {
+    const failed = counts.failed ? `, ${counts.failed} failed` : '';
+    return `${doneOf(page)} of ${plural(all, 'symbol')} done${failed}`;
+  }
+  if (counts.failed) return `${counts.failed} of ${plural(all, 'symbol')} failed`;
+  const open = counts.skipped + counts.interrupted + counts.waiting + counts.running;
+  if (open) return `${open} of ${plural(all, 'symbol')} ${open === 1 ? 'was' : 'were'} not done`;
+  return all ? `All ${plural(all, 'symbol')} good` : 'No symbols';
+}
+
+/** `good`, `bad` or `wait`: the colour of the verdict. */
+function moodOf({ counts, run }) {
+  if (counts.failed || run.state === 'died') return 'bad';
+  if (run.state === 'running') return 'wait';
+  return counts.skipped || counts.interrupted || run.state === 'interrupted' ? 'warn' : 'good';
+}
+
+/** Seconds that the rest may take, from what was done so far; null while too little is known. */
+function secondsLeft(page) {
+  const { run, timeline } = page;
+  const done = doneOf(page);
+  if (run.state !== 'running' || done < 3) return null;
+  const past = (Math.max(page.generated_at, page.live ? Date.now() : 0) - timeline.start) / 1000;
+  return (past / done) * (page.symbols.length - done);
+}
+
+/** The run's facts below the verdict. */
+function runFacts(page) {
+  const { run, last_success: success } = page;
+  const left = secondsLeft(page);
+  return facts([
+    ['State', el('span', { class: 'pill', data: { run: run.state }, text: RUN_STATES[run.state] ?? run.state })],
+    ['Started', when(run.started_at)],
+    run.state === 'running' ? ['Left', left === null ? 'not known yet' : `about ${duration(left)}`] : ['Took', duration(run.seconds)],
+    ['Workers', `${count(run.workers)} × ${plural(run.threads, 'thread')}`],
+    run.deadline ? ['Deadline', when(run.deadline)] : [null, null],
+    ['Last good run', success ? el('span', {}, when(success.finished_at), success.run === run.id ? ' (this one)' : '') : 'none'],
+    ['Store', el('code', { text: run.store })], ['Record', el('code', { text: run.record })],
+  ]);
+}
+
+/** What must be known about the run before its figures are read. */
+function notesOf(page) {
+  const { run, symbols } = page;
+  const notes = [];
+  const note = (kind, text) => notes.push(el('p', { class: `note ${kind}` }, text));
+  if (page.synthetic) note('info', 'Prices are made by the built-in generator: nothing here says anything about a market.');
+  if (run.state === 'died') note('bad', 'The run died: its process ended without a word. What was committed stands; `train --resume` does the rest.');
+  if (run.signal) note('warn', `${run.signal} ended the run before it was done; train --resume does the rest.`);
+  if (run.resumes) note('info', `It goes on where run ${run.resumes} was left.`);
+  const reasons = new Map();
+  for (const row of symbols) {
+    if (row.state === 'skipped' || row.state === 'interrupted') {
+      const key = `${STATES[row.state].label}: ${row.cause ?? 'no reason given'}`;
+      reasons.set(key, (reasons.get(key) ?? 0) + 1);
+    }
+  }
+  for (const [reason, many] of reasons) note('warn', `${plural(many, 'symbol')} ${reason}`);
+  if (page.compare?.missing.length) note('info', `Not in this run, but in the one before: ${namesOf(page.compare.missing)}.`);
+  return notes.length ? el('div', { class: 'notes' }, notes) : null;
+}
+
+/** Names, the first dozen of them. */
+function namesOf(names) {
+  return names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : listed(names);
+}
+
+/** Counts by state, as the table sees them: `retrying` is part of what waits. */
+function stateCounts(page) {
+  const found = new Map(STATE_ORDER.map((state) => [state, 0]));
+  for (const row of page.symbols) found.set(row.state, (found.get(row.state) ?? 0) + 1);
+  return [...found].filter(([, many]) => many > 0);
+}
+
+/** The outcomes as one stacked bar; each part filters the table. */
+function outcomeBar(page, filter) {
+  const counts = stateCounts(page);
+  const bar = el('div', { class: 'stack', 'aria-hidden': 'true' }, counts.map(([state, many]) => (
+    el('span', { data: { state }, style: { 'flex-grow': many }, title: `${many} ${STATES[state].label}`, on: { click: () => filter(state) } }))));
+  const parts = counts.map(([state, many]) => button({
+    class: 'part', data: { state }, 'aria-label': `${many} ${STATES[state].label}: show in the table`, on: { click: () => filter(state) },
+  }, icon(state), el('b', { text: count(many) }), STATES[state].label));
+  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes' }, parts));
+}
+
+/** The top of the page: the verdict, facts, outcomes, notes. */
+function hero(page, filter) {
+  const heading = el('h1', { class: moodOf(page) }, el('span', { class: 'eyebrow' }, `Run ${page.run.id}`), el('span', { class: 'sr', text: ': ' }), verdictWords(page));
+  return el('section', { class: 'panel hero', 'aria-label': 'How the run went' }, heading, runFacts(page), outcomeBar(page, filter), tiles(page, filter), notesOf(page));
+}
+
+/** Figures of the whole run; some filter the table. */
+function tiles(page, filter) {
+  const rows = page.symbols;
+  const skills = rows.map(skillOf).filter(isNumber).sort((a, b) => a - b);
+  const ahead = skills.filter((one) => one > 0).length;
+  const median = skills.length ? (skills[(skills.length - 1) >> 1] + skills[skills.length >> 1]) / 2 : null;
+  const worse = rows.filter(QUESTIONS.worse.test).length;
+  const better = rows.filter((row) => verdictOf(changeOf(row), false) === 'good').length;
+  const retried = rows.filter(QUESTIONS.retried.test).length;
+  const most = rangeOf(rows.map((row) => row.memory))?.[1] ?? page.time?.worker_memory;
+  const locks = rows.reduce((sum, row) => sum + (row.lock ?? 0), 0);
+  return el('ul', { class: 'tiles' },
+    tile('Better than the baseline', skills.length ? `${ahead} of ${skills.length}` : DASH, median === null ? '' : `median skill ${percent(median, 1, true)}`),
+    tile('Worse than last generation', count(worse), better ? `${count(better)} better` : '', worse ? () => filter('worse') : null),
+    tile('Retried', count(retried), retried ? 'needed more than one attempt' : 'all at the first attempt', retried ? () => filter('retried') : null),
+    tile('Waited for locks', duration(locks), 'all symbols together'),
+    tile('Most memory', bytes(most), 'of one worker'));
+}
+
+/** One figure with what it is. */
+function tile(title, value, more, act = null) {
+  const inner = [el('span', { class: 'tile-title', text: title }), el('b', { text: value }), el('small', { text: more })];
+  return el('li', {}, act ? button({ class: 'tile', on: { click: act } }, inner) : el('div', { class: 'tile' }, inner));
+}
+
+/** What failed and why; null if nothing did. */
+function failures(page, filter) {
+  const failed = page.symbols.filter((row) => row.state === 'failed');
+  if (!failed.length) return null;
+  const kinds = new Map();
+  for (const row of failed) kinds.set(row.kind ?? 'unknown', (kinds.get(row.kind ?? 'unknown') ?? 0) + 1);
+  const words = [...kinds].sort((a, b) => b[1] - a[1]).map(([kind, many]) => `${many} × ${kind.replaceAll('_', ' ')}`).join(' · ');
+  const rest = failed.length - FAILURES_SHOWN;
+  const list = el('ol', { class: 'failures' }, failed.slice(0, FAILURES_SHOWN).map(failure));
+  const more = rest > 0 ? el('p', {}, button({ on: { click: () => filter('failed') } }, `${plural(rest, 'more failure')} in the table`)) : null;
+  return section('failures', 'What went wrong', el('p', { class: 'dim', text: words }), list, more);
+}
+
+/** One failed symbol: its cause, what to do, where its log lies. */
+function failure(row) {
+  const head = el('div', { class: 'failure-head' }, icon('failed'), el('a', { href: `#${encodeURIComponent(row.s)}`, class: 'sym', text: row.s }),
+    row.kind ? el('span', { class: 'kind', text: row.kind.replaceAll('_', ' ') }) : null,
+    el('span', { class: 'dim' }, plural(row.attempts, 'attempt'), row.last_success ? [', last good ', when(row.last_success)] : ', never good before'));
+  return el('li', {}, head, el('p', { class: 'cause', text: row.cause ?? 'no cause given' }),
+    row.hint ? el('p', { class: 'hint' }, el('b', { text: 'What to do: ' }), row.hint) : null,
+    row.log ? el('p', { class: 'log' }, 'Log: ', el('code', { text: row.log })) : null);
+}
+
+/** Where the time of the workers went. */
+function timeSection(page) {
+  const { time } = page;
+  if (!time || !time.stages.length) return null;
+  const all = time.stages.reduce((sum, [, wall]) => sum + wall, 0) + (time.idle ?? 0);
+  const rows = [...time.stages.map(([name, wall, cpu], at) => [name.replaceAll('_', ' '), wall, cpu, at % 8])];
+  if (isNumber(time.idle)) rows.push(['idle', time.idle, null, 'idle']);
+  const bar = el('div', { class: 'stack', role: 'img', 'aria-label': rows.map(([name, wall]) => `${name} ${percent(wall / all, 0)}`).join(', ') },
+    rows.map(([name, wall, , hue]) => el('span', { class: `hue-${hue}`, style: { 'flex-grow': Math.max(wall, all / 2000) }, title: `${name} ${duration(wall)}` })));
+  const cells = rows.map(([name, wall, cpu, hue]) => [el('span', {}, el('i', { class: `key hue-${hue}` }), name), duration(wall), percent(wall / all), duration(cpu)]);
+  const extra = [['Orchestrator', `${duration(time.orchestrator_cpu)} of CPU`]];
+  if (isNumber(time.worker_memory)) extra.push(['Most memory of a worker', bytes(time.worker_memory)]);
+  return section('time', 'Where the time went', bar, table('Time by stage', ['Stage', 'Wall', 'Share', 'CPU'], cells, { numeric: [1, 2, 3] }), facts(extra));
+}
