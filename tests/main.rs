@@ -37,3 +37,5 @@ mod support;
 #[cfg(unix)]
 mod terminal;
 mod training;
+#[cfg(unix)]
+mod ui;

@@ -19,7 +19,8 @@ use crate::plan::configuration;
 use crate::signals::Signals;
 
 /// What to do where others could ask.
-const NEEDS_TOKEN: &str = "set one with --token-file FILE, or listen on 127.0.0.1 and come by ssh -L";
+const NEEDS_TOKEN: &str =
+    "set one with --token-file FILE, or listen on 127.0.0.1 and come by ssh -L";
 
 /// The page and what it is made of.
 const ASSETS: Assets = Assets {
