@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use mambafleet_artifacts::Store;
 use mambafleet_orchestrator::RunRecord;
 use mambafleet_protocol::RunId;
-use mambafleet_report::collect;
+use mambafleet_report::Follower as Inner;
 use mambafleet_report::model::{Compare, Counts, Detail, LastSuccess, Page, RunLine, RunState};
 use mambafleet_web::Bytes;
 use serde_json::Value;
@@ -28,7 +28,7 @@ const TIMELINE_RATE: f64 = 64e3;
 
 /// A run, and what clients have of it.
 pub(crate) struct Follower {
-    inner: collect::Follower,
+    inner: Inner,
     record: std::path::PathBuf,
     looked: Instant,
     extras: Extras,
@@ -71,7 +71,7 @@ impl Follower {
         if !record.join("plan.json").is_file() {
             return None;
         }
-        let inner = collect::Follower::open(store, run)?;
+        let inner = Inner::open(store, run)?;
         let now = Instant::now();
         let extras = Extras::of(&inner, now);
         let view = inner.view();
@@ -212,7 +212,7 @@ impl Follower {
 }
 
 impl Extras {
-    fn of(inner: &collect::Follower, made: Instant) -> Self {
+    fn of(inner: &Inner, made: Instant) -> Self {
         let state = inner.view().state();
         let Page { compare, evaluation, last_success, .. } = inner.page(None);
         Self { made, state, compare, evaluation, last_success }
