@@ -105,6 +105,7 @@ mod identity;
 mod lock;
 mod manifest;
 mod metrics;
+mod part;
 mod patience;
 mod reader;
 mod restore;

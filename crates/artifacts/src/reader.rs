@@ -179,6 +179,19 @@ fn read_verified(
     Ok(verified.map(|()| bytes))
 }
 
+/// Reads one file and checks it.
+pub(crate) fn read_entry(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    entry: &FileEntry,
+) -> Result<Result<Vec<u8>, Problem>, StoreError> {
+    let path = dir.join(&entry.name);
+    match damage_or_error(vfs.open(&path), &path)? {
+        Ok(file) => read_verified(file, entry, dir),
+        Err(problem) => Ok(Err(problem)),
+    }
+}
+
 fn check_file(
     file: Box<dyn VfsFile>,
     entry: &FileEntry,

@@ -235,3 +235,21 @@ fn a_pipe_in_the_place_of_a_file_does_not_block_readers() {
         assert!(error.contains("not a regular file"), "{error}");
     }
 }
+
+#[test]
+fn one_file_is_verified_by_itself() {
+    let (_dir, symbol) = small_generation();
+    let manifest = symbol.manifest(1).unwrap().unwrap();
+    let path = symbol.generation_dir(1).join("metrics.json");
+    assert_eq!(symbol.file(&manifest, "metrics.json").unwrap(), fs::read(&path).unwrap());
+    assert_eq!(symbol.tensors(&manifest, "weights.safetensors").unwrap()["w"].1, [1.5]);
+    assert!(matches!(symbol.file(&manifest, "none"), Err(StoreError::NoFile { .. })));
+    let undecodable = symbol.tensors(&manifest, "metrics.json");
+    assert!(matches!(undecodable, Err(StoreError::Decode { .. })), "{undecodable:?}");
+    fs::write(&path, "[1,3]").unwrap();
+    assert!(symbol.file(&manifest, "metrics.json").unwrap_err().is_corrupt());
+    // The damage of one is none of the other.
+    assert!(symbol.tensors(&manifest, "weights.safetensors").is_ok());
+    fs::remove_file(&path).unwrap();
+    assert!(symbol.file(&manifest, "metrics.json").unwrap_err().is_corrupt());
+}

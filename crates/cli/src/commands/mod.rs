@@ -19,6 +19,7 @@ mod own_lock;
 mod predict;
 mod reference;
 mod rollback;
+mod run_name;
 mod series;
 mod show;
 mod stress;

@@ -8,7 +8,7 @@ mod timeline;
 
 use std::fmt;
 
-use mambafleet_protocol::FailureKind;
+use mambafleet_protocol::{FailureKind, Spent, StageTimes};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -162,6 +162,22 @@ pub struct Time {
     pub orchestrator_cpu: Option<Num>,
     /// The most memory of a worker.
     pub worker_memory: Option<u64>,
+}
+
+impl Time {
+    pub(crate) fn of(
+        stages: &StageTimes,
+        idle: Option<f64>,
+        own: Option<f64>,
+        worker_memory: Option<u64>,
+    ) -> Self {
+        let stage = |(name, Spent { seconds, cpu_seconds }): (&str, Spent)| {
+            (name.to_owned(), Num(seconds), Num(cpu_seconds))
+        };
+        let stages = stages.named().into_iter().map(stage).collect();
+        let (idle, orchestrator_cpu) = (idle.map(Num), own.map(Num));
+        Self { stages, idle, orchestrator_cpu, worker_memory }
+    }
 }
 
 /// A run in which all went well.

@@ -1,5 +1,9 @@
 //! A run as its events tell it.
 
+mod row;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,14 +14,14 @@ use mambafleet_protocol::{
     signal_name,
 };
 
+pub use row::SPARK;
+use row::{Tracked, spark};
+
 use crate::Num;
 use crate::lanes::{End, Lanes};
 use crate::model::{
     Before, Changes, Counts, Millis, PAGE_SCHEMA, Page, Row, Run, RunState, State, Time, Timeline,
 };
-
-/// Validation losses that a row shows at most.
-pub const SPARK: usize = 40;
 
 /// A run as its events tell it: what a page about it shows, kept up to date one event at a time.
 ///
@@ -49,18 +53,6 @@ pub struct RunView {
 struct Parts {
     timeline: u64,
     time: u64,
-}
-
-/// A symbol and what its row does not show.
-#[derive(Debug, Clone)]
-struct Tracked {
-    symbol: Symbol,
-    row: Row,
-    /// Validation losses of the newest training.
-    losses: Vec<f64>,
-    /// Seconds of the attempts that ended.
-    seconds: f64,
-    version: u64,
 }
 
 /// What the store knows of a symbol in a run, and events do not tell.
@@ -288,7 +280,7 @@ impl RunView {
         self.stages += *times;
         let before = self.time.as_ref().and_then(|time| time.worker_memory);
         if !self.ended {
-            self.time = Some(time(&self.stages, None, None, before.max(memory)));
+            self.time = Some(Time::of(&self.stages, None, None, before.max(memory)));
         }
         (self.changed.timeline, self.changed.time) = (self.version, self.version);
     }
@@ -333,15 +325,11 @@ impl RunView {
         self.ended = true;
         let ended_at = millis(summary.finished_at);
         for of in &summary.symbols {
-            let tracked = self.touch(&of.symbol);
-            // What an event has told already is the same.
-            let told = tracked.row.state.is_settled();
-            tracked.row.last_success = of.last_success.map(millis).or(tracked.row.last_success);
+            self.settle(ended_at, &of.symbol, &of.outcome);
+            let row = &mut self.touch(&of.symbol).row;
+            row.last_success = of.last_success.map(millis).or(row.last_success);
             if of.attempt_seconds > 0.0 {
-                tracked.row.seconds = Some(Num(of.attempt_seconds));
-            }
-            if !told {
-                self.settle(ended_at, &of.symbol, &of.outcome);
+                row.seconds = Some(Num(of.attempt_seconds));
             }
         }
         self.last = self.last.max(ended_at);
@@ -359,7 +347,7 @@ impl RunView {
         };
         let of = summary.time;
         let (idle, own) = (of.idle_seconds, of.orchestrator_cpu_seconds);
-        self.time = Some(time(&of.stages, Some(idle), Some(own), of.worker_memory));
+        self.time = Some(Time::of(&of.stages, Some(idle), Some(own), of.worker_memory));
         (self.changed.timeline, self.changed.time) = (self.version, self.version);
     }
 
@@ -501,89 +489,7 @@ impl RunView {
     }
 }
 
-impl Tracked {
-    /// Adds the time of an attempt that has not told its own.
-    fn add(&mut self, spent: Option<f64>) {
-        if let Some(seconds) = spent {
-            self.seconds += seconds;
-            self.row.seconds = Some(Num(self.seconds));
-        }
-    }
-}
-
-impl Row {
-    /// What an outcome says.
-    fn settle(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Trained { generation, attempts, headline, .. } => {
-                self.begin(State::Trained, *attempts);
-                self.generation = Some(*generation);
-                self.epoch = self.epoch.or(Some(headline.epochs));
-                self.first = Some(Num(headline.first_validation_loss));
-                self.best = Some(Num(headline.best_validation_loss));
-                self.test = Some(Num(headline.test_loss));
-                self.base = Some(Num(headline.baseline_loss));
-            }
-            Outcome::UpToDate { generation } => {
-                self.begin(State::UpToDate, 0);
-                self.generation = Some(*generation);
-            }
-            Outcome::Kept { attempts, comparison, .. } => {
-                self.begin(State::Kept, *attempts);
-                self.generation = Some(comparison.generation);
-                self.cause = Some(format!(
-                    "the new model's loss is {:.4}, that of generation {} is {:.4}, on {} samples",
-                    comparison.new_loss,
-                    comparison.generation,
-                    comparison.old_loss,
-                    comparison.samples
-                ));
-            }
-            Outcome::Failed { kind, cause, hint, attempts, log } => {
-                self.begin(State::Failed, *attempts);
-                (self.kind, self.cause) = (Some(*kind), Some(cause.clone()));
-                self.hint.clone_from(hint);
-                self.log = Some(log.display().to_string());
-            }
-            Outcome::Skipped { why, attempts, .. } => {
-                self.begin(State::Skipped, *attempts);
-                self.cause = Some(why.clone());
-            }
-            // What an earlier attempt failed of is still the last that is known.
-            Outcome::Interrupted { .. } => self.state = State::Interrupted,
-        }
-    }
-
-    /// Forgets what earlier attempts failed of.
-    fn begin(&mut self, state: State, attempts: u32) {
-        self.state = state;
-        self.attempts = self.attempts.max(attempts);
-        (self.kind, self.cause, self.hint, self.log) = (None, None, None, None);
-    }
-}
-
 /// A moment in milliseconds.
 pub(crate) fn millis(moment: Timestamp) -> Millis {
     moment.as_millisecond()
-}
-
-fn time(stages: &StageTimes, idle: Option<f64>, own: Option<f64>, memory: Option<u64>) -> Time {
-    let named = stages.named().into_iter();
-    Time {
-        stages: named
-            .map(|(name, spent)| (name.to_owned(), Num(spent.seconds), Num(spent.cpu_seconds)))
-            .collect(),
-        idle: idle.map(Num),
-        orchestrator_cpu: own.map(Num),
-        worker_memory: memory,
-    }
-}
-
-/// So many of the losses that a row can show them: the first, the last, and some between.
-fn spark(losses: &[f64]) -> Vec<Num> {
-    if losses.len() <= SPARK {
-        return losses.iter().copied().map(Num).collect();
-    }
-    let last = losses.len() - 1;
-    (0..SPARK).map(|at| Num(losses[at * last / (SPARK - 1)])).collect()
 }
