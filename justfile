@@ -130,3 +130,8 @@ bench-overhead:
 # target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
 bench-peers *ARGS:
     bash tests/peers/run {{ ARGS }}
+
+# What the live page costs a run with 200 clients that listen, with bad ones besides, and how soon it shows
+# what happens; needs Linux. `--rounds 1 --symbols 20` makes it shorter.
+bench-ui *ARGS:
+    cargo bench --package mambafleet --bench ui --locked -- {{ ARGS }}
