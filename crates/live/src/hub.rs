@@ -129,6 +129,11 @@ impl Hub {
         Some(follower)
     }
 
+    #[cfg(test)]
+    pub(crate) fn in_memory_now(&self) -> Vec<RunId> {
+        locked(&self.followers).keys().cloned().collect()
+    }
+
     fn in_memory(&self, run: &RunId) -> Option<Shared> {
         let mut followers = locked(&self.followers);
         let (wanted, follower) = followers.get_mut(run)?;

@@ -15,6 +15,8 @@ mod hub;
 mod messages;
 mod routes;
 mod runs;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use routes::{Assets, Site};
