@@ -140,3 +140,8 @@ bench-peers *ARGS:
 # installs what it needs.
 monitoring *PROGRAM:
     bash tests/monitoring/run {{ PROGRAM }}
+
+# What the live page costs a run with 200 clients that listen, with bad ones besides, and how soon it shows
+# what happens; needs Linux. `--rounds 1 --symbols 20` makes it shorter.
+bench-ui *ARGS:
+    cargo bench --package mambafleet --bench ui --locked -- {{ ARGS }}

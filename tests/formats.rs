@@ -50,9 +50,10 @@ fn calls() -> BTreeMap<&'static str, (&'static str, Form)> {
 }
 
 /// Commands that print another format by nature.
-const OTHERS: [(&str, &str); 2] = [
+const OTHERS: [(&str, &str); 3] = [
     ("help", "prints the help of another command, for people"),
     ("completions", "prints a script, for a shell"),
+    ("ui", "goes on until it is ended; `ui` has tests of its own"),
 ];
 
 /// The names of all commands that can be called, as the program itself lists them.

@@ -40,3 +40,5 @@ mod support;
 mod terminal;
 mod trackers;
 mod training;
+#[cfg(unix)]
+mod ui;

@@ -15,10 +15,12 @@ use crate::exit;
 mod backends;
 mod logs;
 mod store;
+mod ui;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use logs::LogsArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
+pub(crate) use ui::UiArgs;
 
 /// The name of the program.
 pub(crate) const PROGRAM: &str = "mambafleet";
@@ -147,6 +149,9 @@ pub(crate) enum Command {
         #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]
         target: String,
     },
+    /// Show the store and its runs in a browser, as they go on
+    #[command(after_help = ui::UI_HELP)]
+    Ui(UiArgs),
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),

@@ -15,6 +15,7 @@ mod plan;
 mod reporters;
 mod search;
 mod style;
+mod signals;
 mod table;
 #[cfg(unix)]
 mod terminal;

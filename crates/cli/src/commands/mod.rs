@@ -27,6 +27,7 @@ mod stress;
 mod synth;
 mod target;
 mod train;
+mod ui;
 mod verify;
 mod worker;
 
@@ -80,6 +81,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Backtest { target } => backtest::run(&common, &target, output),
+        Command::Ui(args) => ui::run(&common, &args, output),
         Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Check { path }) => {

@@ -28,7 +28,10 @@ fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
     let mut drip = site.client();
     drip.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Drip: ");
     // Ends when the server has hung up; each byte comes long before the time-out.
+    let mut bytes = 0;
     while drip.stream.write_all(b"a").is_ok() {
+        bytes += 1;
+        assert!(bytes < 300, "it is waited for");
         std::thread::sleep(strict().head_time / 30);
         assert_eq!(site.get("/", "").status, 200);
     }
@@ -67,7 +70,10 @@ fn one_client_too_many_is_told_so() {
     inside[0].send(GET);
     assert_eq!(inside[0].answer().status, 200);
     drop(inside.pop());
-    while site.get("/", "").status != 200 {}
+    let mut tries = 0..1000;
+    while site.get("/", "").status != 200 {
+        assert!(tries.next().is_some(), "the place is never free again");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use mambafleet_web::{
 };
 
 /// Longer than anything here takes, so that a test that hangs fails.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(25);
 
 /// Answers `/` and `/echo`, streams `/stream`, works on `/slow` until it is let go, panics on `/panic`.
 pub(crate) struct Site {
