@@ -13,9 +13,11 @@ use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
 mod backends;
+mod runs;
 mod store;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
+pub(crate) use runs::RunsArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// The name of the program.
@@ -103,6 +105,9 @@ pub(crate) enum Command {
     /// List the symbols of the store with their newest generations
     #[command(after_help = store::LS_HELP)]
     Ls,
+    /// List the runs of the store, or show one as at its end
+    #[command(after_help = runs::RUNS_HELP)]
+    Runs(RunsArgs),
     /// Show one generation: metrics, provenance, file hashes, history
     #[command(after_help = store::SHOW_HELP)]
     Show {

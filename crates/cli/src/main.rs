@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod reporters;
 mod search;
+mod since;
 mod style;
 mod table;
 #[cfg(unix)]

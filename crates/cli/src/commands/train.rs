@@ -23,7 +23,9 @@ use crate::exit::Exit;
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{choose, fleet, junit, junit_error, summary_table, verdict_table};
+use crate::reporters::{Closing, choose, fleet, junit, junit_error, summary_table, verdict_table};
+use crate::since::changes;
+use crate::style::Page;
 use crate::table::render;
 use crate::verdict::{Verdict, verdict};
 
@@ -133,8 +135,13 @@ fn carry_out(
     let written = junit_file.is_none_or(|file| write_junit(file, &xml));
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
-        let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
-        let table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        let page = Page::stdout();
+        let verdict =
+            judge(&summary).map(|verdict| page.wrap(&verdict_table(&verdict), 2) + "\n\n");
+        let changes = changes(store, &summary);
+        let (summary, record, changes) = (&summary, &*record, &*changes);
+        let closing = Closing { summary, record, synthetic, changes, whole: false };
+        let table = verdict.unwrap_or_default() + &summary_table(&closing, page);
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
     Ok(match exit(&summary) {
