@@ -14,11 +14,13 @@ use crate::exit;
 
 mod backends;
 mod logs;
+mod runs;
 mod store;
 mod ui;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use logs::LogsArgs;
+pub(crate) use runs::RunsArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 pub(crate) use ui::UiArgs;
 
@@ -111,6 +113,9 @@ pub(crate) enum Command {
     /// List the symbols of the store with their newest generations
     #[command(after_help = store::LS_HELP)]
     Ls,
+    /// List the runs of the store, or show one as at its end
+    #[command(after_help = runs::RUNS_HELP)]
+    Runs(RunsArgs),
     /// Show one generation: metrics, provenance, file hashes, history
     #[command(after_help = store::SHOW_HELP)]
     Show {

@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod reporters;
 mod search;
+mod since;
 mod style;
 mod signals;
 mod table;

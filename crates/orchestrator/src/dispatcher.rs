@@ -20,8 +20,8 @@ use crate::scheduler::{Action, Input, Scheduler, Settled};
 use crate::signals::{Interrupt, Signals, Wish};
 use crate::watch::Running;
 use crate::{
-    CompleteRun, LockWaits, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord, RunSummary, RunTime,
-    StampedEvent, SymbolSummary, history, memory, trail,
+    CompleteRun, LockWaits, Notify, RecordError, Reporter, RunEvent, RunPlan, RunRecord,
+    RunSummary, RunTime, StampedEvent, SymbolSummary, history, memory, trail,
 };
 
 /// How long a worker may take to say hello.

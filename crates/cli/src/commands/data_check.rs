@@ -18,7 +18,8 @@ use crate::exit::Exit;
 use crate::output::Output;
 use crate::plan::configuration;
 use crate::reporters::count;
-use crate::table::{Column, render};
+use crate::style::Page;
+use crate::table::{Column, Table};
 
 #[derive(Serialize)]
 struct Checked {
@@ -38,6 +39,22 @@ const COUNTS: [(&str, Kind); 9] = [
     ("stale", Kind::StaleCloses),
     ("splits?", Kind::SuspectedSplits),
     ("extreme", Kind::ExtremeMoves),
+];
+
+/// Columns that a narrow terminal does without.
+const SPARE: [&str; 12] = [
+    "layout",
+    "stale",
+    "no volume",
+    "unsorted",
+    "extreme",
+    "ohlc",
+    "double",
+    "blank",
+    "first",
+    "splits?",
+    "gaps",
+    "last",
 ];
 
 /// Inspects a directory or a file; what training would refuse is named with its cause.
@@ -119,7 +136,8 @@ fn text(checked: &Checked) -> String {
     columns.extend(COUNTS.iter().map(|(title, _)| (*title, true)));
     columns.push(("verdict", false));
     let rows = checked.symbols.iter().map(row).collect();
-    let mut lines = vec![render(&columns, rows), String::new()];
+    let page = Page::stdout();
+    let mut lines = vec![Table::new(&columns, rows).spare(&SPARE).lay_out(page), String::new()];
     lines.extend(checked.symbols.iter().flat_map(remarks));
     lines.extend(
         checked.other_files.iter().map(|file| {
@@ -127,7 +145,7 @@ fn text(checked: &Checked) -> String {
         }),
     );
     lines.push(summary(checked));
-    lines.join("\n")
+    page.wrap(&lines.join("\n"), 2)
 }
 
 fn row(one: &Inspection) -> Vec<String> {

@@ -13,7 +13,8 @@ use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::table::{against, bytes, number, render, seconds};
+use crate::style::Page;
+use crate::table::{Table, against, bytes, number, seconds};
 
 /// One symbol of the store.
 #[derive(Serialize)]
@@ -126,5 +127,6 @@ fn table(rows: &[Row]) -> String {
             note.to_owned(),
         ]
     });
-    render(&columns, cells.collect())
+    let spare = ["on disk", "kept", "size", "validation loss", "note", "age"];
+    Table::new(&columns, cells.collect()).spare(&spare).lay_out(Page::stdout())
 }

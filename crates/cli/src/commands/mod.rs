@@ -21,6 +21,7 @@ mod predict;
 mod reference;
 mod rollback;
 mod run_name;
+mod runs;
 mod series;
 mod show;
 mod stress;
@@ -71,6 +72,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
     match cli.command {
         Command::Train(args) => train::run(&common, &args, output),
         Command::Ls => list::run(&common, output),
+        Command::Runs(args) => runs::run(&common, &args, output),
         Command::Show { target } => show::run(&common, &target, output),
         Command::Diff(args) => diff::run(&common, &args, output),
         Command::Verify(args) => verify::run(&common, &args, output),

@@ -18,7 +18,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::reporters::compared;
-use crate::table::{bytes, number, percent, render, seconds};
+use crate::style::Page;
+use crate::table::{Table, bytes, number, percent, render, seconds};
 
 /// How many generations of the history a person is shown.
 const SHOWN: usize = 10;
@@ -86,6 +87,7 @@ impl From<HistoryEntry> for Past {
 
 /// What another program wrote is shown as far as the store knows it.
 fn text(shown: &Shown<'_>, snapshot: &Snapshot) -> String {
+    let page = Page::stdout();
     let manifest = shown.manifest;
     let mut rows = commit(manifest);
     if let Ok(metadata) = snapshot.json(METADATA_FILE) {
@@ -93,7 +95,7 @@ fn text(shown: &Shown<'_>, snapshot: &Snapshot) -> String {
     }
     let mut text = format!("{}, generation {}\n", manifest.symbol, manifest.generation);
     for (name, value) in rows {
-        let _ = writeln!(text, "  {name:<12} {value}");
+        let _ = writeln!(text, "{}", page.wrap(&format!("  {name:<12} {value}"), 13));
     }
     if let Ok(read) = snapshot.json(METRICS_FILE) {
         let _ = writeln!(text, "\nmetrics\n{}", metrics(&read));
@@ -101,7 +103,7 @@ fn text(shown: &Shown<'_>, snapshot: &Snapshot) -> String {
         let _ = writeln!(text, "\nmetrics\n{}", series::metrics(&read));
     }
     let _ = write!(text, "\nfiles (BLAKE3)\n{}\n\n{}", files(manifest), history(&shown.history));
-    text
+    page.wrap(&text, 2)
 }
 
 /// What the store knows.
@@ -223,7 +225,8 @@ fn history(history: &[Past]) -> String {
     };
     let columns =
         [("history", true), ("created", false), ("size", true), ("parent", true), ("note", false)];
-    let table = render(&columns, history.iter().rev().take(SHOWN).map(row).collect());
+    let rows = history.iter().rev().take(SHOWN).map(row).collect();
+    let table = Table::new(&columns, rows).spare(&["parent", "size"]).lay_out(Page::stdout());
     match history.len().saturating_sub(SHOWN) {
         0 => table,
         older => format!("{table}\nand {older} older"),

@@ -26,7 +26,11 @@ use crate::metrics::{Metrics, check_place};
 use crate::notify::Herald;
 use crate::output::Output;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
-use crate::reporters::{Tee, choose, fleet, junit, junit_error, summary_table, verdict_table};
+use crate::reporters::{
+    Closing, Tee, choose, fleet, junit, junit_error, summary_table, verdict_table,
+};
+use crate::since::changes;
+use crate::style::Page;
 use crate::table::render;
 use crate::tracking::Tracking;
 use crate::verdict::{Verdict, verdict};
@@ -157,8 +161,13 @@ fn carry_out(
     let written = junit_file.is_none_or(|file| write_junit(file, &xml)) && left;
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
-        let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
-        let mut table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
+        let page = Page::stdout();
+        let verdict =
+            judge(&summary).map(|verdict| page.wrap(&verdict_table(&verdict), 2) + "\n\n");
+        let changes = changes(store, &summary);
+        let closing =
+            Closing { summary: &summary, record: &record, synthetic, changes: &changes, whole: false };
+        let mut table = verdict.unwrap_or_default() + &summary_table(&closing, page);
         table.extend(tracking.told(&summary).into_iter().flat_map(|told| ["\n".to_owned(), told]));
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };

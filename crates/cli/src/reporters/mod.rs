@@ -17,10 +17,10 @@ use indicatif::ProgressBar;
 use mambafleet_orchestrator::{Reporter, RunPlan, RunSummary};
 
 pub(crate) use junit::{junit, junit_error};
-pub(crate) use plain::{compared, count, fleet};
-pub(crate) use progress::{near, put_above};
+pub(crate) use plain::{compared, count, finished, fleet};
+pub(crate) use progress::put_above;
 pub(crate) use stress::stress_text;
-pub(crate) use summary::{counts, last_complete, summary_table};
+pub(crate) use summary::{Closing, counts, last_complete, summary_table};
 pub(crate) use tee::Tee;
 pub(crate) use verdict::verdict_table;
 

@@ -20,7 +20,6 @@ use mambafleet_orchestrator::{Reporter, RunEvent, RunPlan, StampedEvent};
 
 use self::board::Board;
 use self::screen::{Screen, room};
-pub(crate) use self::scroll::near;
 use crate::style::{Look, Page};
 
 /// Redraws per second at most.

@@ -47,7 +47,8 @@ fn line(
             return padded;
         }
         // A backend that keeps a rule does well; a generation that is kept is another matter.
-        let tone = if title == "result" && text == "kept" { Some(Tone::Good) } else { Tone::of(&text) };
+        let tone =
+            if title == "result" && text == "kept" { Some(Tone::Good) } else { Tone::of(&text) };
         tone.map_or(padded.clone(), |tone| padded.replacen(&text, &page.look.paint(tone, &text), 1))
     };
     let cells: Vec<_> = shown.iter().map(cell).collect();

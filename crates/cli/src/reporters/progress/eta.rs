@@ -89,8 +89,7 @@ fn makespan(running: Vec<f64>, waiting: Vec<f64>, workers: usize) -> f64 {
     let millis = |seconds: f64| (seconds * 1000.0) as u64;
     let idle = workers.saturating_sub(running.len()).max(usize::from(running.is_empty()));
     let busy = running.into_iter().map(millis);
-    let mut free: BinaryHeap<_> =
-        busy.chain(std::iter::repeat_n(0, idle)).map(Reverse).collect();
+    let mut free: BinaryHeap<_> = busy.chain(std::iter::repeat_n(0, idle)).map(Reverse).collect();
     for seconds in waiting {
         if let Some(Reverse(at)) = free.pop() {
             free.push(Reverse(at.saturating_add(millis(seconds))));

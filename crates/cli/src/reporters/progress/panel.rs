@@ -47,7 +47,8 @@ pub(super) fn panel(board: &Board, now: Instant, room: Room, look: Look) -> Vec<
     let columns = room.width.saturating_sub(1);
     let rows = room.height.saturating_sub(1).max(1);
     let titles = usize::from(room.height >= TITLED && board.running().len() > 0);
-    let mut lines = attempts(board, now, columns, rows.saturating_sub(1 + titles), look, titles > 0);
+    let mut lines =
+        attempts(board, now, columns, rows.saturating_sub(1 + titles), look, titles > 0);
     lines.push(total(board, now, columns, look));
     lines
 }
@@ -94,9 +95,10 @@ fn all(
         let Some(epoch) = &attempt.epoch else { return String::new() };
         format!("{} {}", number(epoch.validation_loss), curve(&attempt.losses, spark, look))
     };
-    let of_epoch = |attempt: &Attempt, shown: &dyn Fn(&mambafleet_protocol::EpochReport) -> String| {
-        attempt.epoch.as_ref().map_or_else(String::new, shown)
-    };
+    let of_epoch =
+        |attempt: &Attempt, shown: &dyn Fn(&mambafleet_protocol::EpochReport) -> String| {
+            attempt.epoch.as_ref().map_or_else(String::new, shown)
+        };
     let mut all = vec![
         column("SYMBOL", false, Some(Tone::Strong), &|attempt| {
             pad(&look.clip(attempt.symbol.as_str(), symbols), symbols, false)
@@ -114,7 +116,7 @@ fn all(
     }
     all.extend([
         column("VALIDATION", false, None, &losses),
-        column("TIME", true, None, &|attempt| seconds(attempt.seconds(now).floor().max(0.0))),
+        column("TIME", true, None, &|attempt| clock(attempt.seconds(now))),
         column("TRAIN", true, None, &|one| of_epoch(one, &|epoch| number(epoch.train_loss))),
         column("SAMPLES/S", true, None, &|one| {
             of_epoch(one, &|epoch| thousands(epoch.samples_per_second))
@@ -160,17 +162,23 @@ fn table(columns: &[Column], look: Look, titled: bool) -> Vec<String> {
 fn total(board: &Board, now: Instant, columns: usize, look: Look) -> String {
     let (done, all) = (board.done, board.total());
     let share = if all == 0 { 1.0 } else { done as f64 / all as f64 };
-    let elapsed = seconds(board.seconds(now).floor());
+    let elapsed = clock(board.seconds(now));
     let left = match board.left(now) {
         _ if board.draining => Some(format!("ending, {} running", board.running().len())),
         left => left.map(eta::words),
     };
     let failed = (board.failed > 0).then(|| format!("{} failed", board.failed));
-    let long = [Some(format!("{done} of {all} done")), failed.clone(), Some(elapsed.clone()), left.clone()];
+    let long = [
+        Some(format!("{done} of {all} done")),
+        failed.clone(),
+        Some(elapsed.clone()),
+        left.clone(),
+    ];
     let short = [Some(format!("{done}/{all}")), failed.clone(), Some(elapsed), left.clone()];
     let shorter = [short[0].clone(), failed.clone(), left];
     let shortest = [short[0].clone(), failed.clone()];
-    let text = |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+    let text =
+        |parts: &[Option<String>]| parts.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
     let texts = [text(&long), text(&short), text(&shorter), text(&shortest)];
     let bar_for = |text: &str| columns.saturating_sub(width(text) + GAP);
     let longest = if columns >= WIDE { 60 } else { 30 };
@@ -247,6 +255,15 @@ fn thousands(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Seconds that go by, whole ones.
+fn clock(passed: f64) -> String {
+    if passed < 10.0 {
+        format!("{passed:.0}s", passed = passed.floor())
+    } else {
+        seconds(passed.floor())
+    }
 }
 
 /// Memory without decimals, which change all the time.

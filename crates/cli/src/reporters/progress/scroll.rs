@@ -16,7 +16,9 @@ const OUTCOME: usize = 10;
 /// Symbols take `symbols` columns.
 pub(super) fn scrolled(event: &RunEvent, symbols: usize, page: Page) -> Option<String> {
     let tone = match event {
-        RunEvent::AttemptStarted { .. } | RunEvent::Loaded(_) | RunEvent::Progress(_) => return None,
+        RunEvent::AttemptStarted { .. } | RunEvent::Loaded(_) | RunEvent::Progress(_) => {
+            return None;
+        }
         RunEvent::SymbolFinished { symbol, outcome } => {
             return Some(finished(symbol, outcome, symbols, page));
         }
@@ -82,7 +84,8 @@ fn finished(symbol: &Symbol, outcome: &Outcome, symbols: usize, page: Page) -> S
             page,
         ),
         Outcome::Failed { kind, cause, hint, attempts, log } => {
-            let tries = if *attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
+            let tries =
+                if *attempts > 1 { format!(", {attempts} attempts") } else { String::new() };
             let mut lines = vec![page.wrap(&format!("{head}({kind}{tries}) {cause}"), 2)];
             lines.extend(hint.iter().map(|hint| page.wrap(&format!("  hint: {hint}"), 2)));
             lines.push(page.wrap(&format!("  log:  {}", near(log)), 2));
@@ -108,7 +111,7 @@ fn fitting(head: &str, parts: &[String], page: Page) -> String {
 }
 
 /// A path as it is found from here, if it lies below.
-pub(crate) fn near(path: &Path) -> String {
+fn near(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
