@@ -10,6 +10,7 @@
 )]
 
 mod backends;
+mod book;
 mod command;
 mod configuration;
 mod contention;
