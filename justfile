@@ -130,3 +130,12 @@ bench-overhead:
 # target/pytorch. `--models ref-S --only mambafleet JAX --rounds 3` narrow it down.
 bench-peers *ARGS:
     bash tests/peers/run {{ ARGS }}
+
+# The report and the live page in Chromium: what readers do with them, axe, an HTML validator; installs what
+# it needs. `just browser FILE` tests a report that is there already.
+browser *ARGS:
+    bash tests/browser/run {{ ARGS }}
+
+# The vendored packages are what npm has.
+vendor:
+    bash tests/browser/vendor

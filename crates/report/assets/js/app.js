@@ -99,6 +99,7 @@ function build(page) {
   document.getElementById('bottom').replaceChildren(`${page.program}, `, LIVE ? 'as of ' : 'written ', when(page.generated_at), '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.');
   title();
   route();
+  requestAnimationFrame(() => setTimeout(() => performance.mark('ready')));
 }
 
 /** Takes over what was chosen in an earlier table. */

@@ -123,9 +123,9 @@ function outcomeBar(page, filter) {
   const bar = el('div', { class: 'stack', 'aria-hidden': 'true' }, counts.map(([state, many]) => (
     el('span', { data: { state }, style: { 'flex-grow': many }, title: `${many} ${STATES[state].label}`, on: { click: () => filter(state) } }))));
   const parts = counts.map(([state, many]) => button({
-    class: 'part', data: { state }, 'aria-label': `${many} ${STATES[state].label}: show in the table`, on: { click: () => filter(state) },
-  }, icon(state), el('b', { text: count(many) }), STATES[state].label));
-  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes' }, parts));
+    class: 'part', data: { state }, title: 'Show in the table', on: { click: () => filter(state) },
+  }, icon(state), el('b', { text: count(many) }), ` ${STATES[state].label}`));
+  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes; each filters the table' }, parts));
 }
 
 /** The top of the page: the verdict, facts, outcomes, notes. */

@@ -204,8 +204,14 @@ function listen(state) {
   inner.addEventListener('pointerleave', told.hide);
   inner.addEventListener('focusin', show);
   inner.addEventListener('focusout', told.hide);
-  scroller.addEventListener('scroll', told.hide, { passive: true });
-  document.addEventListener('scroll', told.hide, { passive: true });
+  const scrolled = () => {
+    const node = inner.contains(document.activeElement) ? document.activeElement : null;
+    const span = node && !told.node.hidden && attemptOf(state, node);
+    if (span) told.show(node, spanWords(state, span));
+    else told.hide();
+  };
+  scroller.addEventListener('scroll', scrolled, { passive: true });
+  document.addEventListener('scroll', scrolled, { passive: true });
   inner.addEventListener('click', (event) => {
     const node = target(event);
     if (node) state.open(attemptOf(state, node).i);
