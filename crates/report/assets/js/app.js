@@ -34,7 +34,11 @@ function isDark() {
 /** The switch between light and dark. */
 function themeButton() {
   const node = button({ id: 'theme', class: 'controls', on: { click: () => setTheme(isDark() ? 'light' : 'dark', true) } });
-  const name = () => { node.textContent = isDark() ? 'Light' : 'Dark'; node.setAttribute('aria-label', `Switch to ${isDark() ? 'light' : 'dark'} colours`); };
+  const half = svg('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true' }, svg('circle', { cx: 8, cy: 8, r: 6.2, fill: 'none' }), svg('path', { d: 'M8 2a6 6 0 0 1 0 12z' }));
+  node.append(half);
+  const name = () => {
+    for (const what of ['aria-label', 'title']) node.setAttribute(what, `Switch to ${isDark() ? 'light' : 'dark'} colours`);
+  };
   document.addEventListener('themed', name);
   name();
   return node;
@@ -99,6 +103,7 @@ function build(page) {
   document.getElementById('bottom').replaceChildren(`${page.program}, `, LIVE ? 'as of ' : 'written ', when(page.generated_at), '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.');
   title();
   route();
+  requestAnimationFrame(() => setTimeout(() => performance.mark('ready')));
 }
 
 /** Takes over what was chosen in an earlier table. */

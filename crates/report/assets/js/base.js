@@ -15,9 +15,9 @@ const STATES = {
   skipped: { label: 'skipped', icon: 'M2.5 2.5L6 6l-3.5 3.5M6.5 2.5L10 6l-3.5 3.5' },
   retrying: { label: 'retrying', icon: 'M9.8 4.5A4 4 0 1 0 10 6M10 2v2.7H7.3' },
   running: { label: 'running', icon: 'M4 2.5v7L9.5 6z' },
-  kept: { label: 'kept the old model', icon: 'M4.5 2L2 4.5 4.5 7M2 4.5h5a2.7 2.7 0 0 1 0 5.4H4' },
+  kept: { label: 'kept', more: 'the new model was worse, the old one stays', icon: 'M4.5 2L2 4.5 4.5 7M2 4.5h5a2.7 2.7 0 0 1 0 5.4H4' },
   trained: { label: 'trained', icon: 'M2 6.5L5 9.5l5-7' },
-  up_to_date: { label: 'up to date', icon: 'M2.5 4.5h7M2.5 7.5h7' },
+  up_to_date: { label: 'up to date', more: 'nothing has changed since the newest generation', icon: 'M2.5 4.5h7M2.5 7.5h7' },
   waiting: { label: 'waiting', icon: 'M6 1.8a4.2 4.2 0 1 0 .01 0M6 3.5V6l1.8 1.4' },
 };
 const STATE_ORDER = Object.keys(STATES);
@@ -76,7 +76,7 @@ function icon(state) {
 
 /** A state as a badge. */
 function badge(state) {
-  return el('span', { class: 'badge', data: { state } }, icon(state), STATES[state].label);
+  return el('span', { class: 'badge', title: STATES[state].more, data: { state } }, icon(state), STATES[state].label);
 }
 
 /** Whether a value is a finite number. */

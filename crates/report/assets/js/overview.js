@@ -62,6 +62,13 @@ function secondsLeft(page) {
   return (past / done) * (page.symbols.length - done);
 }
 
+/** A time that is no more than a guess. */
+function roughly(seconds) {
+  if (seconds === null) return 'not known yet';
+  if (seconds < 60) return 'less than a minute';
+  return seconds < 5400 ? `about ${Math.round(seconds / 60)} min` : `about ${(seconds / 3600).toFixed(1)} h`;
+}
+
 /** The run's facts below the verdict. */
 function runFacts(page) {
   const { run, last_success: success } = page;
@@ -69,11 +76,10 @@ function runFacts(page) {
   return facts([
     ['State', el('span', { class: 'pill', data: { run: run.state }, text: RUN_STATES[run.state] ?? run.state })],
     ['Started', when(run.started_at)],
-    run.state === 'running' ? ['Left', left === null ? 'not known yet' : `about ${duration(left)}`] : ['Took', duration(run.seconds)],
+    run.state === 'running' ? ['Left', roughly(left)] : ['Took', duration(run.seconds)],
     ['Workers', `${count(run.workers)} × ${plural(run.threads, 'thread')}`],
     run.deadline ? ['Deadline', when(run.deadline)] : [null, null],
     ['Last good run', success ? el('span', {}, when(success.finished_at), success.run === run.id ? ' (this one)' : '') : 'none'],
-    ['Store', el('code', { text: run.store })], ['Record', el('code', { text: run.record })],
   ]);
 }
 
@@ -123,9 +129,9 @@ function outcomeBar(page, filter) {
   const bar = el('div', { class: 'stack', 'aria-hidden': 'true' }, counts.map(([state, many]) => (
     el('span', { data: { state }, style: { 'flex-grow': many }, title: `${many} ${STATES[state].label}`, on: { click: () => filter(state) } }))));
   const parts = counts.map(([state, many]) => button({
-    class: 'part', data: { state }, 'aria-label': `${many} ${STATES[state].label}: show in the table`, on: { click: () => filter(state) },
-  }, icon(state), el('b', { text: count(many) }), STATES[state].label));
-  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes' }, parts));
+    class: 'part', data: { state }, title: 'Show in the table', on: { click: () => filter(state) },
+  }, icon(state), el('b', { text: count(many) }), ` ${STATES[state].label}`));
+  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes; each filters the table' }, parts));
 }
 
 /** The top of the page: the verdict, facts, outcomes, notes. */
@@ -136,7 +142,7 @@ function hero(page, filter) {
 
 /** What the run came to, in figures. */
 function glance(page, filter) {
-  return el('section', { class: 'panel', 'aria-label': 'The run in figures' }, tiles(page, filter), noteList(remarksOf(page)));
+  return el('section', { class: 'panel', 'aria-label': 'The run in figures' }, tiles(page, filter), noteList(remarksOf(page)), facts([['Store', el('code', { text: page.run.store })], ['Record', el('code', { text: page.run.record })]]));
 }
 
 /** Figures of the whole run; some filter the table. */

@@ -30,7 +30,7 @@ function evaluationSection(page) {
   const lead = el('p', { class: 'dim', text: `Out-of-sample forecasts of ${plural(evaluation.symbols.length, 'symbol')}, median over symbols with the smallest and the largest. Better and worse count what is significant after a correction for the number of symbols.` });
   const share = (value) => percent(value, 1, true);
   const rows = horizons.map((horizon) => horizonCells(horizon, limit, share));
-  const head = ['Horizon', 'Skill over EWMA quantiles', '', 'Outcomes inside the widest interval', 'Direction right', 'IC across symbols', 'Pinball loss against EWMA', 'Squared error against no change', 'Point forecasts'];
+  const head = ['Horizon', 'Skill over EWMA quantiles', 'Range', 'Outcomes inside the widest interval', 'Direction right', 'IC across symbols', 'Pinball loss against EWMA', 'Squared error against no change', 'Point forecasts'];
   const details = el('details', { class: 'more' }, el('summary', { text: 'Every forecast and metric' }), horizons.map(contenderTable));
   return section('evaluation', 'What the forecasts are worth', lead, table('Evaluation by horizon', head, rows), details);
 }

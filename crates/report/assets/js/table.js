@@ -80,10 +80,10 @@ function createTable(page, open) {
   };
   skillBar.scale = skillScale(page.symbols);
   state.body = el('tbody', { role: 'rowgroup' });
-  state.shown = el('p', { class: 'dim', role: 'status' });
+  state.shown = el('span', { class: 'dim', role: 'status' });
   state.empty = el('p', { class: 'empty', hidden: true }, 'No symbol matches. ', button({ on: { click: () => clearFilters(state) } }, 'Show all'));
   const whole = el('table', { class: 'symbols', role: 'table', 'aria-labelledby': 'h-symbols' }, headOf(state), state.body);
-  const node = section('symbols', 'Symbols', toolbar(state), state.shown, el('div', { class: 'sheet' }, whole), state.empty);
+  const node = section('symbols', 'Symbols', toolbar(state), el('div', { class: 'sheet' }, whole), state.empty);
   state.body.addEventListener('click', (event) => clicked(state, event));
   state.rows = page.symbols.map((row, at) => rowOf(row, at));
   arrange(state);
@@ -112,7 +112,7 @@ function toolbar(state) {
   state.chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Filter by state' });
   const orders = COLUMNS.map(({ key, title }) => el('option', { value: key, text: `Sort by ${title.toLowerCase()}` }));
   state.orders = el('select', { class: 'orders', 'aria-label': 'Sort by', on: { change: () => sortBy(state, state.orders.value) } }, orders);
-  return el('div', { class: 'tools controls' }, state.box, state.orders, state.chips);
+  return el('div', { class: 'tools' }, el('div', { class: 'tools controls' }, state.box, state.orders), state.shown, el('div', { class: 'controls' }, state.chips));
 }
 
 /** One row of the table. */
@@ -197,7 +197,7 @@ function drawChips(state) {
   const focused = state.chips.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const chip = (key, set, label, found, mark) => (found || set.has(key) ? button({
     class: 'chip', 'aria-pressed': String(set.has(key)), data: { key, state: mark ? key : null }, on: { click: () => toggleIn(state, set, key) },
-  }, mark ? icon(key) : null, label, el('b', { text: count(found) })) : null);
+  }, mark ? icon(key) : null, `${label} `, el('b', { text: count(found) })) : null);
   const states = STATE_ORDER.map((key) => chip(key, state.states, STATES[key].label, symbols.filter((row) => row.state === key).length, true));
   const asked = Object.entries(QUESTIONS).map(([key, { label, test }]) => chip(key, state.asked, label, symbols.filter(test).length, false));
   const some = state.states.size || state.asked.size || state.text;

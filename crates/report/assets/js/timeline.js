@@ -4,7 +4,7 @@
 /** How attempts end, as the timeline names it; `look` is a state of `STATES` whose drawing is used. */
 const SPANS = {
   running: { label: 'running', look: 'running' },
-  ok: { label: 'trained', look: null },
+  ok: { label: 'done', look: null },
   up_to_date: { label: 'up to date', look: 'up_to_date' },
   skipped: { label: 'skipped', look: 'skipped' },
   failed: { label: 'failed', look: 'failed' },
@@ -156,7 +156,7 @@ function timelineWords({ lanes, retries, pauses }, [start, end]) {
 /** What colours and patterns mean. */
 function spanKey() {
   const one = (state, text) => el('li', {}, el('i', { class: 'tl-key', data: { state } }), text);
-  return el('ul', { class: 'legend' }, one('ok', 'trained'), one('up_to_date', 'up to date'), one('running', 'running'), one('failed', 'failed'),
+  return el('ul', { class: 'legend' }, one('ok', 'done'), one('up_to_date', 'up to date'), one('running', 'running'), one('failed', 'failed'),
     one('lost', 'worker lost'), one('skipped', 'skipped'), one('lock', 'waits for a lock'), one('wait', 'waits for a retry'), one('idle', 'idle'), one('pause', 'run paused'));
 }
 
@@ -204,8 +204,14 @@ function listen(state) {
   inner.addEventListener('pointerleave', told.hide);
   inner.addEventListener('focusin', show);
   inner.addEventListener('focusout', told.hide);
-  scroller.addEventListener('scroll', told.hide, { passive: true });
-  document.addEventListener('scroll', told.hide, { passive: true });
+  const scrolled = () => {
+    const node = inner.contains(document.activeElement) ? document.activeElement : null;
+    const span = node && !told.node.hidden && attemptOf(state, node);
+    if (span) told.show(node, spanWords(state, span));
+    else told.hide();
+  };
+  scroller.addEventListener('scroll', scrolled, { passive: true });
+  document.addEventListener('scroll', scrolled, { passive: true });
   inner.addEventListener('click', (event) => {
     const node = target(event);
     if (node) state.open(attemptOf(state, node).i);
