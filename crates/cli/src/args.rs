@@ -13,9 +13,11 @@ use crate::config::{parse_duration, parse_size};
 use crate::exit;
 
 mod backends;
+mod report;
 mod store;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
+pub(crate) use report::ReportArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 
 /// The name of the program.
@@ -138,6 +140,9 @@ pub(crate) enum Command {
         #[arg(value_name = "SYMBOL[@GEN]", allow_hyphen_values = true)]
         target: String,
     },
+    /// Write a page about a run: one HTML file
+    #[command(after_help = report::REPORT_HELP)]
+    Report(ReportArgs),
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),

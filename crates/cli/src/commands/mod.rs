@@ -18,6 +18,7 @@ mod man;
 mod own_lock;
 mod predict;
 mod reference;
+mod report;
 mod rollback;
 mod run_name;
 mod series;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Export(args) => export::run(&common, &args, output),
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Backtest { target } => backtest::run(&common, &target, output),
+        Command::Report(args) => report::run(&common, &args, output),
         Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Check { path }) => {

@@ -15,6 +15,7 @@ use mambafleet_protocol::{
 use serde::Serialize;
 
 use super::registry;
+use super::report::leave;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
 use crate::config::{Loaded, Overrides, Settled};
@@ -104,7 +105,16 @@ fn train(
     }
     let _alone = own_set(&store, &plan, args.wait, output)?;
     arrange(&mut plan, Some(&store), config)?;
-    carry_out(&plan, &store, herald, args.junit.as_deref(), output)
+    let wanted = Wanted { junit: args.junit.as_deref(), report: config.observe.report };
+    carry_out(&plan, &store, herald, wanted, output)
+}
+
+/// What a run is to leave behind, beside its record.
+struct Wanted<'a> {
+    /// A file with JUnit XML.
+    junit: Option<&'a Path>,
+    /// A page about it.
+    report: bool,
 }
 
 /// Carries out the plan, and reports.
@@ -112,7 +122,7 @@ fn carry_out(
     plan: &RunPlan,
     store: &Store,
     herald: Option<&Herald>,
-    junit_file: Option<&Path>,
+    wanted: Wanted<'_>,
     output: Output,
 ) -> Result<Exit, CliError> {
     let runs = store.runs_dir();
@@ -130,13 +140,20 @@ fn carry_out(
         mambafleet_orchestrator::run(plan, store, worker, notify.as_ref(), reporter.as_mut())?;
     let xml = junit(&summary);
     write_junit(&record.join(JUNIT_FILE), &xml);
-    let written = junit_file.is_none_or(|file| write_junit(file, &xml));
+    let written = wanted.junit.is_none_or(|file| write_junit(file, &xml));
     // A terminal that is gone takes nothing from the run, nor from what is told of it.
     let shown = output.is_json() || {
         let verdict = judge(&summary).map(|verdict| verdict_table(&verdict) + "\n\n");
         let table = verdict.unwrap_or_default() + &summary_table(&summary, &record, synthetic);
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
+    // Nobody waits for the page to see how the run ended.
+    if wanted.report
+        && let Some(path) = leave(store, &plan.run)
+        && !output.is_json()
+    {
+        let _ = output.line(&format!("report: {}", path.display()));
+    }
     Ok(match exit(&summary) {
         // Whoever reads the file must not take an old one for new.
         Exit::Success if !written || !shown => Exit::Internal,
