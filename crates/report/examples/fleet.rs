@@ -254,7 +254,7 @@ fn forecasts(samples: usize, numbers: &mut Numbers) -> (Fan, Vec<Calibration>) {
         horizons: HORIZONS.to_vec(),
         levels: LEVELS.to_vec(),
         samples: 600,
-        q: vec![vec![Vec::new(); LEVELS.len()]; HORIZONS.len()],
+        q: vec![Vec::new(); HORIZONS.len()],
         y: vec![Vec::new(); HORIZONS.len()],
     };
     let mut sigma = 1.2;
@@ -262,9 +262,8 @@ fn forecasts(samples: usize, numbers: &mut Numbers) -> (Fan, Vec<Calibration>) {
         sigma = (sigma * (0.05 * numbers.normal()).exp()).clamp(0.4, 4.0);
         for (h, horizon) in HORIZONS.into_iter().enumerate() {
             let unit = sigma * (horizon as f64).sqrt();
-            for (level, normal) in NORMAL.into_iter().enumerate() {
-                fan.q[h][level].push(Num(unit * (normal + 0.05)).decimals(3));
-            }
+            let quantile = |normal: f64| Num(unit * (normal + 0.05)).decimals(3);
+            fan.q[h].push(NORMAL.map(quantile).to_vec());
             fan.y[h].push(Num(unit * numbers.normal()).decimals(3));
         }
     }
