@@ -191,7 +191,8 @@ fn timeline(rows: &[Row], numbers: &mut Numbers) -> Timeline {
             let (to, lock) = (Some(to), Num(0.001 * numbers.uniform()));
             lanes[worker].spans.push(Span { i, attempt, from, to, state, cause, lock, kind: None });
             if attempt < row.attempts {
-                retries.push(Retry { i, attempt, at: free[worker], until: free[worker] + 2000 });
+                let (at, until) = (free[worker], free[worker] + 2000);
+                retries.push(Retry { i, attempt: attempt + 1, at, until });
             }
         }
     }

@@ -301,7 +301,7 @@ impl RunView {
         (row.kind, row.cause) = (Some(kind), Some(cause.to_owned()));
         if let Some(wait) = retry_in {
             row.state = State::Retrying;
-            self.lanes.retry(place, attempt, at, wait);
+            self.lanes.retry(place, attempt.saturating_add(1), at, wait);
         }
         self.changed.timeline = self.version;
     }

@@ -162,7 +162,7 @@ fn a_worker_dies_and_the_symbol_is_tried_again() {
     assert_eq!(view.counts().waiting, 1);
     let timeline = view.timeline();
     let retry = timeline.retries[0];
-    assert_eq!((retry.i, retry.attempt, retry.until - retry.at), (0, 1, 4000));
+    assert_eq!((retry.i, retry.attempt, retry.until - retry.at), (0, 2, 4000));
     assert_eq!(timeline.lanes[0].lost, Some(cause));
     assert_eq!(timeline.lanes[0].spans[0].state, SpanState::Lost);
     feed(&mut view, [(6, worker(2)), (9, begin("A", 2, 2))]);
