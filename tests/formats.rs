@@ -34,6 +34,7 @@ fn calls() -> BTreeMap<&'static str, (&'static str, Form)> {
         ("lock", ("AAPL -- true", Form::One)),
         ("predict", ("--symbols AAPL", Form::One)),
         ("backtest", ("AAPL", Form::One)),
+        ("report", ("", Form::One)),
         ("stress", ("--workers 2 --iterations 2 --bytes 20KB --readers 1", Form::One)),
         ("backends", ("", Form::One)),
         ("man", ("pages", Form::One)),
@@ -163,7 +164,7 @@ fn every_command_reports_its_errors_as_json_too() {
     }
     for command in [
         "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock", "logs", "predict",
-        "backtest",
+        "backtest", "report",
     ] {
         let call = with(command, calls()[command].0, "--store absent --format json");
         assert_error(&sandbox.run(&call).expect(4), "nothing_selected");

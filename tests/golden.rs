@@ -8,7 +8,7 @@ fn help() {
     insta::assert_snapshot!("help", sandbox.run("--help").expect(0).stdout);
     for command in [
         "train", "stress", "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock",
-        "logs", "backends", "ui",
+        "logs", "backends", "ui", "report", "runs",
     ] {
         let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
         insta::assert_snapshot!(format!("help-{command}"), help);

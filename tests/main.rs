@@ -31,6 +31,7 @@ mod notify;
 mod predict;
 mod python;
 mod pytorch;
+mod report;
 mod series;
 mod store;
 mod stress;

@@ -15,12 +15,14 @@ use crate::exit;
 mod backends;
 mod logs;
 mod runs;
+mod report;
 mod store;
 mod ui;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use logs::LogsArgs;
 pub(crate) use runs::RunsArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 pub(crate) use ui::UiArgs;
 
@@ -157,6 +159,9 @@ pub(crate) enum Command {
     /// Show the store and its runs in a browser, as they go on
     #[command(after_help = ui::UI_HELP)]
     Ui(UiArgs),
+    /// Write a page about a run: one HTML file
+    #[command(after_help = report::REPORT_HELP)]
+    Report(ReportArgs),
     /// Test the store under contention, beside the naive way of saving
     #[command(after_help = STRESS_HELP)]
     Stress(StressArgs),

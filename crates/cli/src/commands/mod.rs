@@ -19,6 +19,7 @@ mod man;
 mod own_lock;
 mod predict;
 mod reference;
+mod report;
 mod rollback;
 mod run_name;
 mod runs;
@@ -84,6 +85,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<Exit, CliError> {
         Command::Predict(args) => predict::run(&common, &args, output),
         Command::Backtest { target } => backtest::run(&common, &target, output),
         Command::Ui(args) => ui::run(&common, &args, output),
+        Command::Report(args) => report::run(&common, &args, output),
         Command::Config(command) => config::run(&common, &command, output),
         Command::Backends(args) => backends::run(&common, &args, output),
         Command::Data(DataCommand::Check { path }) => {

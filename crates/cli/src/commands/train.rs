@@ -16,6 +16,7 @@ use mambafleet_trackers::Feed;
 use serde::Serialize;
 
 use super::registry;
+use super::report::leave;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
 use crate::config::{Loaded, Overrides, Settled};
@@ -113,7 +114,7 @@ fn train(
     arrange(&mut plan, Some(&store), config)?;
     let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
     let (feed, tracking) = Tracking::start(&config.observe, &plan, &record)?;
-    let watch = Watch { herald, metrics, junit: args.junit.as_deref(), tracking: &tracking };
+    let watch = Watch { herald, metrics, junit: args.junit.as_deref(), tracking: &tracking, report: config.observe.report };
     let ended = carry_out(&plan, &store, &watch, feed, output);
     tracking.finish(output);
     ended
@@ -127,6 +128,8 @@ struct Watch<'a> {
     /// File for JUnit XML.
     junit: Option<&'a Path>,
     tracking: &'a Tracking,
+    /// Whether the run is to leave a page about it.
+    report: bool,
 }
 
 /// Carries out the plan, and reports.
@@ -137,7 +140,7 @@ fn carry_out(
     feed: Feed,
     output: Output,
 ) -> Result<Exit, CliError> {
-    let Watch { herald, metrics, junit: junit_file, tracking } = *watch;
+    let Watch { herald, metrics, junit: junit_file, tracking, report } = *watch;
     let runs = store.runs_dir();
     let synthetic = plan.jobs.iter().any(JobSpec::is_synthetic);
     let compose = |summary: &RunSummary| {
@@ -171,6 +174,13 @@ fn carry_out(
         table.extend(tracking.told(&summary).into_iter().flat_map(|told| ["\n".to_owned(), told]));
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
+    // Nobody waits for the page to see how the run ended.
+    if report
+        && let Some(path) = leave(store, &plan.run)
+        && !output.is_json()
+    {
+        let _ = output.line(&format!("report: {}", path.display()));
+    }
     Ok(match exit(&summary) {
         // Whoever reads a file must not take an old one for new.
         Exit::Success if !written || !shown => Exit::Internal,

@@ -53,11 +53,11 @@ impl<'a> Forecasts<'a> {
         let samples = self.days.len();
         let shown = samples.saturating_sub(most)..samples;
         let horizons = 0..self.horizons.len();
-        let of_level = |h: usize, level: usize| -> Vec<Num> {
-            let value = |s: usize| self.percent(s, h, self.model[self.at(s, h, level)]);
-            shown.clone().map(value).collect()
+        let of_sample = |h: usize, s: usize| -> Vec<Num> {
+            let value = |level: usize| self.percent(s, h, self.model[self.at(s, h, level)]);
+            (0..self.levels.len()).map(value).collect()
         };
-        let of_horizon = |h: usize| (0..self.levels.len()).map(|l| of_level(h, l)).collect();
+        let of_horizon = |h: usize| shown.clone().map(|s| of_sample(h, s)).collect();
         let outcome = |s: usize, h: usize| self.percent(s, h, self.outcomes[self.place(s, h)]);
         Fan {
             days: self.days[shown.clone()].iter().map(|day| *day as i64).collect(),
@@ -130,9 +130,9 @@ mod tests {
         let fan = Forecasts::new(&task, &tensors).unwrap().fan(2);
         assert_eq!((fan.samples, fan.days), (3, vec![11, 14]));
         let numbers = |values: &[f64]| values.iter().copied().map(Num).collect::<Vec<_>>();
-        assert_eq!(fan.q[0], [numbers(&[-2.0, -1.0]), numbers(&[2.0, 2.0])]);
+        assert_eq!(fan.q[0], [numbers(&[-2.0, 2.0]), numbers(&[-1.0, 2.0])]);
         // The root of four bars doubles it.
-        assert_eq!(fan.q[1], [numbers(&[0.0, 0.0]), numbers(&[4.0, 6.0])]);
+        assert_eq!(fan.q[1], [numbers(&[0.0, 4.0]), numbers(&[0.0, 6.0])]);
         assert_eq!(fan.y, [numbers(&[1.0, 2.0]), numbers(&[6.0, 0.0])]);
     }
 

@@ -42,9 +42,13 @@ pub(super) fn summary(runs: &Path, run: &RunId) -> Option<RunSummary> {
     without("a summary", RunRecord::summary(runs, run))
 }
 
-/// A run by itself, without what the store knows.
+/// What became of the symbols of a run, without what the store knows, or who did it when.
 pub(super) fn plain(store: &Store, run: &RunId) -> RunView {
     let mut view = planned(store, run);
+    if let Some(summary) = summary(&store.runs_dir(), run) {
+        view.finish(&summary);
+        return view;
+    }
     let mut log = EventLog::of(&store.runs_dir(), run);
     read_on(store, run, &mut log, &mut view);
     view

@@ -61,7 +61,7 @@ pub struct Fan {
     pub levels: Vec<f64>,
     /// Samples that there are, of which these are the newest.
     pub samples: usize,
-    /// Quantiles by horizon, level and sample.
+    /// Quantiles by horizon, sample and level.
     pub q: Vec<Vec<Vec<Num>>>,
     /// Outcomes by horizon and sample.
     pub y: Vec<Vec<Num>>,

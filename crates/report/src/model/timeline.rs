@@ -84,10 +84,10 @@ pub enum SpanState {
 pub struct Retry {
     /// Place of the symbol.
     pub i: usize,
-    /// The attempt that failed.
+    /// The attempt that is waited for.
     pub attempt: u32,
-    /// When it failed.
+    /// When the one before failed.
     pub at: Millis,
-    /// When the next one is due.
+    /// When it is due.
     pub until: Millis,
 }

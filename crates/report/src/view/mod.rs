@@ -161,8 +161,11 @@ impl RunView {
         self.version += 1;
         let at = millis(event.at);
         self.last = self.last.max(at);
+        if self.run.started_at == 0 {
+            self.run.started_at = at;
+        }
         match &event.event {
-            RunEvent::RunStarted { .. } => self.on_start(at, &event.event),
+            RunEvent::RunStarted { .. } => self.on_start(&event.event),
             RunEvent::WorkerStarted { worker, pid } => {
                 self.lanes.start(*worker, Some(*pid), at);
                 self.changed.timeline = self.version;
@@ -204,15 +207,12 @@ impl RunView {
         }
     }
 
-    fn on_start(&mut self, at: Millis, event: &RunEvent) {
+    fn on_start(&mut self, event: &RunEvent) {
         let RunEvent::RunStarted { store, record, workers, threads, synthetic, deadline, .. } =
             event
         else {
             return;
         };
-        if self.run.started_at == 0 {
-            self.run.started_at = at;
-        }
         self.synthetic |= *synthetic;
         (self.run.workers, self.run.threads) = (*workers, *threads);
         self.run.deadline = deadline.map(millis);
@@ -301,7 +301,7 @@ impl RunView {
         (row.kind, row.cause) = (Some(kind), Some(cause.to_owned()));
         if let Some(wait) = retry_in {
             row.state = State::Retrying;
-            self.lanes.retry(place, attempt, at, wait);
+            self.lanes.retry(place, attempt.saturating_add(1), at, wait);
         }
         self.changed.timeline = self.version;
     }

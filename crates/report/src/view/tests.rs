@@ -162,7 +162,7 @@ fn a_worker_dies_and_the_symbol_is_tried_again() {
     assert_eq!(view.counts().waiting, 1);
     let timeline = view.timeline();
     let retry = timeline.retries[0];
-    assert_eq!((retry.i, retry.attempt, retry.until - retry.at), (0, 1, 4000));
+    assert_eq!((retry.i, retry.attempt, retry.until - retry.at), (0, 2, 4000));
     assert_eq!(timeline.lanes[0].lost, Some(cause));
     assert_eq!(timeline.lanes[0].spans[0].state, SpanState::Lost);
     feed(&mut view, [(6, worker(2)), (9, begin("A", 2, 2))]);
@@ -294,7 +294,7 @@ fn the_summary_tells_what_a_torn_log_does_not() {
     // The plan is gone too, and the log ends in the middle.
     let mut view = RunView::new(&run_id(), None, Path::new("/store"), Path::new("/record"));
     feed(&mut view, [(2, begin("B", 2, 7))]);
-    assert_eq!(view.counts().running, 1);
+    assert_eq!((view.counts().running, view.run().started_at), (1, millis(at(2))));
     view.finish(&summary(None, vec![("A", trained(4, 1)), ("B", broken(3))]));
     let rows: Vec<_> = view.rows().collect();
     assert_eq!((rows[0].s.as_str(), rows[0].state), ("B", State::Failed));
