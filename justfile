@@ -145,10 +145,12 @@ monitoring *PROGRAM:
 # what happens; needs Linux. `--rounds 1 --symbols 20` makes it shorter.
 bench-ui *ARGS:
     cargo bench --package mambafleet --bench ui --locked -- {{ ARGS }}
+
 # The report and the live page in Chromium: what readers do with them, axe, an HTML validator; installs what
 # it needs. `just browser FILE` tests a report that is there already.
 browser *ARGS:
     bash tests/browser/run {{ ARGS }}
+
 # The vendored packages are what npm has.
 vendor:
     bash tests/browser/vendor
