@@ -79,14 +79,17 @@ mod at_an_address {
     }
 
     fn get(address: &str, path: &str) -> (String, String) {
-        ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+        ask(
+            address,
+            &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
+        )
     }
 
     /// Starts a run whose symbol SLEEPS goes on until it is interrupted, and says where it can be asked.
     fn asleep(sandbox: &Sandbox, metrics: &str) -> (Running, String) {
         let mut command = sandbox.command(&format!(
-            "train --symbols A,SLEEPS,Z --parallel 1 --backend faulty --set run.grace=100ms \
-             --format json {metrics}"
+            "train --symbols A,SLEEPS,Z {metrics} --parallel 1 --backend faulty \
+             --set run.grace=100ms --format json"
         ));
         command.env("MAMBAFLEET_TEST_BACKENDS", "1").stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child: Child = command.spawn().unwrap();
@@ -139,7 +142,7 @@ mod at_an_address {
     fn workers_memory_is_seen() {
         let sandbox = Sandbox::new();
         sandbox.configure("[observe]\nmetrics = \"127.0.0.1:0\"\n");
-        let (mut run, address) = asleep(&sandbox, "");
+        let (mut run, address) = asleep(&sandbox, "--force");
         sandbox.wait_for_event(|e| e["type"] == "attempt_started" && e["symbol"] == "SLEEPS");
         let memory = "mambafleet_worker_memory_bytes{slot=\"1\"}";
         // It is looked at once a second.
@@ -193,7 +196,7 @@ fn a_night_that_goes_wrong_leaves_the_last_success_as_it_was() {
     }
     // The next night there are no prices for one of them.
     sandbox.run("data synth prices --symbols ^GSPC").expect(0);
-    let bad = "train --symbols BTC/USD,^GSPC --data prices --format json";
+    let bad = "train --symbols BTC/USD,^GSPC --data prices --force --format json";
     let bad = sandbox.run(bad).expect(3);
     let second = nightly(&sandbox);
     assert_eq!(second["mambafleet_run_success"], 0.0);

@@ -115,7 +115,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) quiet: bool,
     /// Write what the check came to to this file, too, for the textfile collector of Prometheus' node
     /// exporter; its name ends in .prom
-    #[arg(long, value_name = "FILE", requires = "all")]
+    #[arg(long, value_name = "FILE", conflicts_with = "symbols")]
     pub(crate) textfile: Option<PathBuf>,
 }
 
@@ -126,7 +126,7 @@ top of which it was committed.
 
 Example:
   $ mambafleet verify --all
-  $ mambafleet verify --all --textfile /var/lib/prometheus/node-exporter/verify.prom
+  $ mambafleet verify --all --textfile /var/lib/prometheus/node-exporter/mambafleet-verify.prom
 
 JSON (type \"verified\"): symbols, generations (how many were checked), bytes, faults (each with
 symbol, generation, file, problem [kind, and what was expected and found]), failures (symbols that

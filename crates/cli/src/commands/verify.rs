@@ -82,7 +82,10 @@ pub(crate) fn run(common: &Common, args: &VerifyArgs, output: Output) -> Result<
 /// Refuses a file of metrics that could not be written in the end, or that is the runs' own.
 fn check_file(observe: &Observe, file: &Path) -> Result<(), CliError> {
     check_textfile("--textfile", file)?;
-    let whole = |file: &Path| std::path::absolute(file).ok();
+    let whole = |file: &Path| {
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty());
+        Some(dir.unwrap_or(Path::new(".")).canonicalize().ok()?.join(file.file_name()?))
+    };
     if textfile(observe).is_some_and(|of_runs| whole(&of_runs) == whole(file)) {
         let message = format!("--textfile {}: is where runs write theirs", file.display());
         return Err(CliError::usage(message).with_hint("name another file beside it"));
