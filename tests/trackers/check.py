@@ -27,6 +27,8 @@ TASK = """
 bars = 400
 [run]
 parallel = 2
+retries = 1
+backoff = "10ms"
 [task]
 lookback = 8
 horizons = [1, 3]
@@ -328,24 +330,50 @@ def killed(directory):
 
 
 def late(directory):
-    """The server comes when the run goes on already, and gets everything."""
+    """The server comes when the run goes on already, and gets everything, a failed attempt too."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with Place(url, LONG, "120s") as place:
         training = place.start("train --symbols A,B")
-        until("an epoch", lambda: place.events("progress"))
+
+        def worker():
+            of_a = [e for e in place.events("progress") if e["symbol"] == "A"]
+            starts = [e for e in place.events("attempt_started") if e["symbol"] == "A"]
+            return starts[0]["pid"] if of_a else None
+
+        os.kill(until("an epoch", worker), signal.SIGKILL)
         with mlflow_server(directory, port):
             _, stderr = place.ended(training, 0)
             assert not warnings(stderr), stderr
-            client = MlflowClient(url)
-            parent, nested = find_runs(client, place.record())
-            for run in (parent, *nested.values()):
-                assert run.info.status == "FINISHED", run
-            for symbol in "A", "B":
-                wanted = [(e["epoch"], e["train_loss"]) for e in place.metrics(symbol)["epochs"]]
-                found = sorted(history(client, nested[symbol], "loss/train"))
-                assert found == wanted, (len(found), len(wanted))
-        print(f"a server that comes late has all {2 * len(wanted)} epochs")
+            parent, nested = find_runs(MlflowClient(url), place.record())
+            check_late(MlflowClient(url), place, parent, nested)
+        check_second_attempt(place)
+
+
+def check_late(client, place, parent, nested):
+    assert set(nested) == {"A", "A (attempt 2)", "B"}, nested
+    failed = nested.pop("A")
+    assert failed.info.status == "FAILED" and history(client, failed, "loss/train"), failed
+    assert failed.data.tags["mambafleet.failure"] == "crashed", failed
+    assert all(run.info.status == "FINISHED" for run in (parent, *nested.values())), nested
+    for name, run in nested.items():
+        symbol = run.data.tags["mambafleet.symbol"]
+        wanted = expected_epochs(place, symbol, symbol, "loss/train")
+        found = sorted(history(client, run, "loss/train"))
+        assert found == wanted, (name, len(found), len(wanted))
+    print(f"a server that comes late has all {2 * len(wanted)} epochs, and a failed attempt")
+
+
+def check_second_attempt(place):
+    """TensorBoard shows the epochs of the second attempt, each once."""
+    logdir = place.record() / "tensorboard/A"
+    assert len(list(logdir.iterdir())) == 2
+    accumulator = EventAccumulator(str(logdir))
+    accumulator.Reload()
+    steps = [scalar.step for scalar in accumulator.Scalars("loss/train")]
+    assert steps == list(range(1, len(steps) + 1)), steps
+    assert len(steps) == len(place.metrics("A")["epochs"]), len(steps)
+    print("EventAccumulator: a second attempt takes the place of the first")
 
 
 def check_finished(place):

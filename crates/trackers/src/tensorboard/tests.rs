@@ -174,6 +174,9 @@ fn every_attempt_has_a_file_of_its_own_with_all_its_epochs() {
                    | failure | crashed |\n";
     assert_eq!(texts[1], (1, "outcome".to_owned(), outcome.to_owned()));
 
+    // The second takes the place of the first.
+    let second = records(&std::fs::read(&files[1]).unwrap()).unwrap();
+    assert_eq!(bytes_of(&fields(&second[1]), 7), [[0x08, 0x01]]);
     let (scalars, texts) = found(&files[1]);
     assert_eq!(scalars[3], own(2, "loss/train", 0.125));
     let last = [
