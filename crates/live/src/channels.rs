@@ -56,9 +56,14 @@ impl Channels {
         self.0.keys().cloned().collect()
     }
 
+    /// All who listen.
+    pub(crate) fn clients(&self) -> usize {
+        self.0.values().map(|channel| channel.broadcast.clients()).sum()
+    }
+
     /// Whether nobody listens.
     pub(crate) fn is_silent(&self) -> bool {
-        self.0.values().all(|channel| channel.broadcast.clients() == 0)
+        self.clients() == 0
     }
 
     /// Sends to all who listen to one thing.

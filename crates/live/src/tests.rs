@@ -1,7 +1,5 @@
 //! Runs that tests carry out themselves: a record that grows, without any worker.
 
-use std::path::Path;
-
 use mambafleet_artifacts::{Store, atomic_write};
 use mambafleet_orchestrator::{
     RunEvent, RunPlan, RunPolicy, RunRecord, RunSummary, RunTime, StampedEvent,

@@ -11,8 +11,17 @@ use mambafleet_web::Bytes;
 use crate::hub::{Hub, locked};
 use crate::messages;
 
-/// How often events are read on, and clients are told: four times per second.
+/// How often events are read on, and clients are told: four times per second, as long as they are few.
 const TICK: Duration = Duration::from_millis(250);
+
+/// So many are few. Each one more makes the time longer, for each costs the run the same.
+const FEW: usize = 50;
+
+/// What each of them adds.
+const EACH: Duration = Duration::from_millis(1);
+
+/// The longest time, whatever their number.
+const LONGEST_TICK: Duration = Duration::from_millis(500);
 
 /// How often runs are looked for.
 const RUNS: Duration = Duration::from_secs(1);
@@ -81,9 +90,14 @@ impl Watching {
                 return;
             }
             self.tick();
-            next = (next + TICK).max(Instant::now());
+            next = (next + self.pace()).max(Instant::now());
             self.rest(next, stop);
         }
+    }
+
+    /// The time from one tick to the next.
+    fn pace(&self) -> Duration {
+        pace(locked(&self.hub.channels).clients())
     }
 
     /// Sleeps until the next tick, or the end.
@@ -140,5 +154,22 @@ impl Watching {
             channels.send(&None, Bytes::from_static(messages::PAGE));
             self.newest = newest;
         }
+    }
+}
+
+/// The time from one tick to the next for so many clients.
+fn pace(clients: usize) -> Duration {
+    let more = u32::try_from(clients.saturating_sub(FEW)).unwrap_or(u32::MAX);
+    TICK.saturating_add(EACH.saturating_mul(more)).min(LONGEST_TICK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_clients_are_told_less_often_but_soon_enough() {
+        let paces = [0, 1, 50, 200, 1000, usize::MAX].map(|clients| pace(clients).as_millis());
+        assert_eq!(paces, [250, 250, 250, 400, 500, 500]);
     }
 }
