@@ -24,6 +24,7 @@ fn calls() -> BTreeMap<&'static str, (&'static str, Form)> {
     BTreeMap::from([
         ("train", ("--symbols AAPL", Form::Lines)),
         ("ls", ("", Form::One)),
+        ("runs", ("", Form::One)),
         ("show", ("AAPL", Form::One)),
         ("diff", ("AAPL 1 2", Form::One)),
         ("verify", ("--all", Form::One)),
@@ -159,9 +160,10 @@ fn every_command_reports_its_errors_as_json_too() {
             }
         }
     }
-    for command in
-        ["ls", "show", "diff", "verify", "rollback", "gc", "export", "lock", "predict", "backtest"]
-    {
+    for command in [
+        "ls", "runs", "show", "diff", "verify", "rollback", "gc", "export", "lock", "predict",
+        "backtest",
+    ] {
         let call = with(command, calls()[command].0, "--store absent --format json");
         assert_error(&sandbox.run(&call).expect(4), "nothing_selected");
     }

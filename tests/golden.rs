@@ -7,8 +7,8 @@ fn help() {
     let sandbox = Sandbox::new();
     insta::assert_snapshot!("help", sandbox.run("--help").expect(0).stdout);
     for command in [
-        "train", "stress", "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock",
-        "backends",
+        "train", "stress", "ls", "runs", "show", "diff", "verify", "rollback", "gc", "export",
+        "lock", "backends",
     ] {
         let help = sandbox.run(&format!("{command} --help")).expect(0).stdout;
         insta::assert_snapshot!(format!("help-{command}"), help);

@@ -28,6 +28,10 @@ mod notify;
 mod predict;
 mod python;
 mod pytorch;
+#[cfg(unix)]
+mod runs;
+#[cfg(unix)]
+mod screen;
 mod series;
 mod store;
 mod stress;

@@ -141,7 +141,9 @@ fn carry_out(
         let changes = changes(store, &summary);
         let (summary, record, changes) = (&summary, &*record, &*changes);
         let closing = Closing { summary, record, synthetic, changes, whole: false };
-        let table = verdict.unwrap_or_default() + &summary_table(&closing, page);
+        // Away from what has scrolled by.
+        let gap = if page.is_terminal() { "\n" } else { "" };
+        let table = gap.to_owned() + &verdict.unwrap_or_default() + &summary_table(&closing, page);
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };
     Ok(match exit(&summary) {

@@ -313,3 +313,7 @@ fn short(symbol: &Symbol, outcome: &Outcome, generation: String) -> Vec<String> 
     row.resize(COLUMNS.len(), String::new());
     row
 }
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;

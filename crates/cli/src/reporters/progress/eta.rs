@@ -149,8 +149,8 @@ mod tests {
         assert_near(left(&[], &waiting, &done, 1), 60.0);
         assert_near(left(&[], &waiting, &done, 2), 30.0);
         assert_near(left(&[], &waiting, &done, 3), 30.0);
-        // One worker is busy for 40 seconds more, and the other takes all that waits.
-        assert_near(left(&[running(Some(50.0), 10.0, 0.5)], &waiting, &done, 2), 60.0);
+        // One worker is busy for 40 seconds more, and takes only the last one that waits.
+        assert_near(left(&[running(Some(50.0), 10.0, 0.5)], &waiting, &done, 2), 50.0);
         assert_near(left(&[running(Some(50.0), 10.0, 0.0)], &[], &done, 4), 40.0);
     }
 
