@@ -81,7 +81,7 @@ fn a_new_model_stands_beside_the_one_before_it() {
     let again = sandbox.run("train --symbols AAPL,MSFT --seed 2").expect(0).stdout;
     let (_, table) = again.split_once("against the generation before:\n").unwrap();
     let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["SYMBOL", "GEN", "WAS", "IS", "CHANGE", "LOSS", "ON"]);
+    assert_eq!(lines[0], ["SYMBOL", "GEN", "WAS", "IS", "CHANGE", "COMPARED", "ON"]);
     let change = |line: &[&str]| line[6].parse::<f64>().unwrap();
     assert!(change(&lines[1]) >= change(&lines[2]), "the worst comes first: {table}");
     for line in &lines[1..3] {

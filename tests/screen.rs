@@ -134,7 +134,7 @@ fn masked(lines: &[String]) -> String {
             words[memory - 1] = "N".to_owned();
         }
         let line = words.join(" ");
-        let end = [" about ", " almost "].iter().find_map(|word| line.find(word));
+        let end = [" about ", " seconds "].iter().find_map(|word| line.find(word));
         line[..end.unwrap_or(line.len())].to_owned()
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -197,7 +197,7 @@ fn a_window_that_is_made_smaller_and_larger_again_is_drawn_anew() {
     screen.busy();
     for (columns, rows) in [(44, 20), (120, 30)] {
         screen.resize(columns, rows);
-        let fits = |line: &String| line.ends_with("left") || line.ends_with("done");
+        let fits = |line: &String| line.ends_with("left") || line.ends_with("failed");
         wait_until("the new picture", || {
             let bar = screen.lines().last().is_some_and(fits);
             bar && screen.shows("TRAIN") == (columns > 100)

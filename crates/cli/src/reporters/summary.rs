@@ -118,7 +118,7 @@ fn worst(changes: &[Change], page: Page) -> Option<String> {
         ("was", true),
         ("is", true),
         ("change", true),
-        ("loss on", false),
+        ("compared on", false),
     ];
     if changes.is_empty() {
         return None;

@@ -183,13 +183,7 @@ mod tests {
         SY…
         AA…
         BR…
-        (too
-        narrow
-        for:
-        size,
-        note,
-        gen,
-        outcome)
+        (too narrow for: size, note, gen, outcome)
         ");
     }
 

@@ -227,7 +227,7 @@ fn long_symbols_are_cut_and_few_columns_are_left_for_the_rest() {
     let mut run = Run::new(&[name, "B"]);
     run.starts(name, 1, 1).epochs(name, &[0.5]);
     let lines = run.lines(40, 24, UNICODE);
-    assert!(lines[1].starts_with("A-VERY…  1/20     0.5000 ▄"), "{lines:?}");
+    assert!(lines[1].starts_with("A-VERY…  1/20     0.5000 ▅"), "{lines:?}");
 }
 
 #[test]

@@ -166,7 +166,12 @@ mod tests {
             attempts: 1,
             log,
         };
-        insta::assert_snapshot!(shown(failed(log), 40), @"");
+        insta::assert_snapshot!(shown(failed(log), 40), @"
+        BRK.B   failed      (data) line 17 has
+          no close
+          hint: mend the file
+          log:  store/runs/R/logs/BRK.B.1.log
+        ");
         assert!(
             shown(failed(PathBuf::from("/elsewhere/x.log")), 40)
                 .ends_with("log:  /elsewhere/x.log")
