@@ -43,6 +43,10 @@ advisories:
     command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
     cargo deny --workspace check advisories
 
+# How a run looks on terminals of several kinds, by tmux: `just terminal 80x24 200x50 nocolor dumb ascii pipe`.
+terminal *KINDS:
+    bash tests/terminal/look {{ KINDS }}
+
 # Spelling; installs typos.
 typos:
     command -v typos >/dev/null || cargo install --locked typos-cli

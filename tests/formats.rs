@@ -24,6 +24,7 @@ fn calls() -> BTreeMap<&'static str, (&'static str, Form)> {
     BTreeMap::from([
         ("train", ("--symbols AAPL", Form::Lines)),
         ("ls", ("", Form::One)),
+        ("runs", ("", Form::One)),
         ("show", ("AAPL", Form::One)),
         ("diff", ("AAPL 1 2", Form::One)),
         ("verify", ("--all", Form::One)),
@@ -164,7 +165,7 @@ fn every_command_reports_its_errors_as_json_too() {
     }
     for command in [
         "ls", "show", "diff", "verify", "rollback", "gc", "export", "lock", "logs", "predict",
-        "backtest", "report",
+        "backtest", "report", "runs",
     ] {
         let call = with(command, calls()[command].0, "--store absent --format json");
         assert_error(&sandbox.run(&call).expect(4), "nothing_selected");

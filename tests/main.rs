@@ -32,6 +32,10 @@ mod predict;
 mod python;
 mod pytorch;
 mod report;
+#[cfg(unix)]
+mod runs;
+#[cfg(unix)]
+mod screen;
 mod series;
 mod store;
 mod stress;

@@ -27,15 +27,7 @@ struct Terminal {
 
 impl Terminal {
     fn new() -> Self {
-        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&keyboard).unwrap();
-        unlockpt(&keyboard).unwrap();
-        let name = ptsname(&keyboard, Vec::new()).unwrap();
-        let line = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
-        let line = line.unwrap();
-        let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&line, size).unwrap();
-        let keyboard = File::from(keyboard);
+        let (keyboard, line) = pseudo_terminal(120, 40);
         let mut screen = keyboard.try_clone().unwrap();
         let shown = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&shown);
@@ -81,8 +73,20 @@ impl Terminal {
     }
 }
 
+/// The end of a terminal that keys come from, and the end that a program is connected to.
+pub(crate) fn pseudo_terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
+    let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&keyboard).unwrap();
+    unlockpt(&keyboard).unwrap();
+    let name = ptsname(&keyboard, Vec::new()).unwrap();
+    let line = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&line, size).unwrap();
+    (File::from(keyboard), line)
+}
+
 #[track_caller]
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is_so() {
         assert!(Instant::now() < deadline, "never came: {what}");
@@ -98,7 +102,7 @@ fn faulty(sandbox: &Sandbox, args: &str) -> Command {
 }
 
 /// A call, started `by` another program, that has its standard input for a terminal of its own.
-fn in_session(sandbox: &Sandbox, by: &str, args: &str) -> Command {
+pub(crate) fn in_session(sandbox: &Sandbox, by: &str, args: &str) -> Command {
     let mut command = sandbox.shell(&format!("exec setsid --ctty {by} \"$0\" \"$@\""));
     let call = sandbox.command(args);
     command.arg(call.get_program()).args(call.get_args());

@@ -3,11 +3,9 @@
 mod line;
 mod run_log;
 
-use std::io::{IsTerminal, stderr};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use mambafleet_orchestrator::TRAIL;
-use mambafleet_worker::log_writer;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
@@ -16,6 +14,9 @@ use tracing_subscriber::{Layer, fmt};
 pub(crate) use run_log::{RUN_LOG, record_to};
 
 use line::Line;
+
+use crate::reporters::line_writer;
+use crate::style::Look;
 
 /// Environment variable that chooses what is logged, in tracing's filter syntax.
 pub(crate) const LOG_VARIABLE: &str = "MAMBAFLEET_LOG";
@@ -88,11 +89,11 @@ fn lines<S>(timed: bool) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
-    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = Look::of_stderr().colour;
     // A log that cannot be written (a full disk, a closed terminal) must not end the program.
     fmt::layer()
         .event_format(Line { timed })
         .with_ansi(colour)
-        .with_writer(log_writer)
+        .with_writer(line_writer)
         .log_internal_errors(false)
 }

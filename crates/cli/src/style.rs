@@ -149,7 +149,8 @@ fn wrap_line(line: &str, columns: usize, indent: usize) -> String {
     // Blanks between words are kept where no line ends.
     for piece in line[own..].split_inclusive(' ') {
         let word = width(piece.trim_end());
-        if !fresh && used + word > columns {
+        // One that fits into no line begins none.
+        if !fresh && used + word > columns && margin.len() + word <= columns {
             wrapped.truncate(wrapped.trim_end().len());
             wrapped.push('\n');
             wrapped.push_str(&margin);
@@ -214,7 +215,7 @@ mod tests {
     fn lines_break_between_words_and_words_never_do() {
         assert_eq!(wrap("one two three", 8, 2), "one two\n  three");
         assert_eq!(wrap("  one two three", 8, 1), "  one\n   two\n   three");
-        assert_eq!(wrap("short\nand aaaaaaaaaaaa b", 8, 0), "short\nand\naaaaaaaaaaaa\nb");
+        assert_eq!(wrap("short\nand aaaaaaaaaaaa b", 8, 0), "short\nand aaaaaaaaaaaa\nb");
         assert_eq!(wrap("A   one two", 8, 4), "A   one\ntwo");
         assert_eq!(wrap("", 8, 4), "");
     }

@@ -170,7 +170,10 @@ fn carry_out(
         let changes = changes(store, &summary);
         let closing =
             Closing { summary: &summary, record: &record, synthetic, changes: &changes, whole: false };
-        let mut table = verdict.unwrap_or_default() + &summary_table(&closing, page);
+        // Away from what has scrolled by.
+        let gap = if page.is_terminal() { "\n" } else { "" };
+        let mut table =
+            gap.to_owned() + &verdict.unwrap_or_default() + &summary_table(&closing, page);
         table.extend(tracking.told(&summary).into_iter().flat_map(|told| ["\n".to_owned(), told]));
         output.line(&table).map_err(|error| output.error(&error)).is_ok()
     };

@@ -18,7 +18,7 @@ use mambafleet_orchestrator::{Reporter, RunPlan, RunSummary};
 
 pub(crate) use junit::{junit, junit_error};
 pub(crate) use plain::{compared, count, finished, fleet};
-pub(crate) use progress::put_above;
+pub(crate) use progress::{line_writer, put_above};
 pub(crate) use stress::stress_text;
 pub(crate) use summary::{Closing, counts, last_complete, summary_table};
 pub(crate) use tee::Tee;

@@ -4,6 +4,7 @@
 //! A thread draws. Events only change what it knows, so that a terminal that takes no more output
 //! (Ctrl-S) holds up no run.
 
+mod above;
 mod board;
 mod eta;
 mod panel;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use mambafleet_orchestrator::{Reporter, RunEvent, RunPlan, StampedEvent};
 
+pub(crate) use self::above::{line_writer, put_above};
 use self::board::Board;
 use self::screen::{Screen, room};
 use crate::style::{Look, Page};
@@ -75,17 +77,6 @@ enum Wish {
     End,
 }
 
-/// The display that is on.
-static DISPLAY: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
-
-/// Puts text above the live lines; false if there are none, and the text is still to be written.
-pub(crate) fn put_above(text: &str) -> bool {
-    let display = DISPLAY.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-    let Some(shared) = display else { return false };
-    shared.tell(|state| state.scroll.push(Above::Text(text.to_owned())));
-    true
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -141,7 +132,7 @@ impl ProgressReporter {
         // Without it the run goes on unseen.
         self.thread = thread.spawn(move || draw(&shared)).ok();
         if self.thread.is_some() {
-            *DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&self.shared);
+            above::send_to(Arc::downgrade(&self.shared));
         }
     }
 
@@ -153,7 +144,7 @@ impl ProgressReporter {
     }
 
     fn end(&mut self) {
-        *DISPLAY.lock().unwrap_or_else(PoisonError::into_inner) = Weak::new();
+        above::send_to(Weak::new());
         self.shared.tell(|state| state.wish = Wish::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -118,7 +118,7 @@ fn worst(changes: &[Change], page: Page) -> Option<String> {
         ("was", true),
         ("is", true),
         ("change", true),
-        ("loss on", false),
+        ("compared on", false),
     ];
     if changes.is_empty() {
         return None;
@@ -313,3 +313,7 @@ fn short(symbol: &Symbol, outcome: &Outcome, generation: String) -> Vec<String> 
     row.resize(COLUMNS.len(), String::new());
     row
 }
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;

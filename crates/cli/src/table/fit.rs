@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn what_is_least_important_goes_first_and_is_named() {
         insta::assert_snapshot!(laid_out(Some(40), &["gen", "note"]), @"
-        SYMBOL  OUTCOME  NOTE              SIZE
-        AAPL    trained                24.1 KiB
-        BRK.B   failed   there is a l…      3 B
+        SYMBOL  OUTCOME  NOTE               SIZE
+        AAPL    trained                 24.1 KiB
+        BRK.B   failed   there is a l…       3 B
         (too narrow for: gen)
         ");
         insta::assert_snapshot!(laid_out(Some(20), &["gen", "note"]), @"
@@ -183,13 +183,7 @@ mod tests {
         SY…
         AA…
         BR…
-        (too
-        narrow
-        for:
-        size,
-        note,
-        gen,
-        outcome)
+        (too narrow for: size, note, gen, outcome)
         ");
     }
 

@@ -82,10 +82,9 @@ impl Board {
                 self.begin(symbol, *attempt, *worker, now);
             }
             RunEvent::Loaded(counts) => {
-                self.with(&counts.symbol, |attempt| attempt.stage = "training");
+                self.with(&counts.symbol, |attempt| attempt.stage = "epoch 1");
             }
             RunEvent::Progress(report) => self.with(&report.symbol, |one| one.epoch(report)),
-            RunEvent::Stored(report) => self.with(&report.symbol, |one| one.stage = "stored"),
             RunEvent::Pulse(status) => status.running.iter().for_each(|now| self.pulse(now)),
             RunEvent::AttemptFailed { symbol, .. } => {
                 self.end(symbol, State::Waits);

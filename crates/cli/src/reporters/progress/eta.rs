@@ -106,7 +106,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 /// `about 12m left`: no more exact than it can be.
 pub(super) fn words(seconds: f64) -> String {
     match seconds.round() as u64 {
-        0..5 => "almost done".to_owned(),
+        0..5 => "seconds left".to_owned(),
         seconds @ 5..55 => format!("about {}s left", seconds.div_ceil(5) * 5),
         seconds @ 55..3570 => format!("about {}m left", (seconds + 30) / 60),
         seconds => {
@@ -149,8 +149,8 @@ mod tests {
         assert_near(left(&[], &waiting, &done, 1), 60.0);
         assert_near(left(&[], &waiting, &done, 2), 30.0);
         assert_near(left(&[], &waiting, &done, 3), 30.0);
-        // One worker is busy for 40 seconds more, and the other takes all that waits.
-        assert_near(left(&[running(Some(50.0), 10.0, 0.5)], &waiting, &done, 2), 60.0);
+        // One worker is busy for 40 seconds more, and takes only the last one that waits.
+        assert_near(left(&[running(Some(50.0), 10.0, 0.5)], &waiting, &done, 2), 50.0);
         assert_near(left(&[running(Some(50.0), 10.0, 0.0)], &[], &done, 4), 40.0);
     }
 
@@ -191,8 +191,8 @@ mod tests {
     fn it_is_said_no_more_exactly_than_it_is_known() {
         let said = [0.0, 4.0, 12.0, 50.0, 58.0, 754.0, 3580.0, 7900.0, 7000.0].map(words);
         let expected = [
-            "almost done",
-            "almost done",
+            "seconds left",
+            "seconds left",
             "about 15s left",
             "about 50s left",
             "about 1m left",

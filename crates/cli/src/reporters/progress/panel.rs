@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use mambafleet_protocol::EpochReport;
+
 use super::board::{Attempt, Board};
 use super::eta;
 use crate::style::{Look, Tone, pad, width};
@@ -23,20 +25,30 @@ const TITLED: usize = 8;
 /// A wide terminal has longer bars and curves.
 const WIDE: usize = 110;
 
-/// Columns that a symbol takes at most.
+/// Columns that a symbol takes at most; half of it on a narrow terminal.
 const SYMBOL: usize = 14;
+const NARROW: usize = 60;
 
 /// A column of the attempts that run.
 struct Column {
     title: &'static str,
     number: bool,
     tone: Option<Tone>,
+    /// Its width at least, so that it does not change with every number.
+    least: usize,
     cells: Vec<String>,
 }
 
 impl Column {
+    fn toned(self, tone: Tone) -> Self {
+        Self { tone: Some(tone), ..self }
+    }
+
     fn width(&self) -> usize {
-        self.cells.iter().map(|cell| width(cell)).fold(width(self.title), usize::max)
+        self.cells
+            .iter()
+            .map(|cell| width(cell))
+            .fold(width(self.title).max(self.least), usize::max)
     }
 }
 
@@ -85,44 +97,42 @@ fn all(
     columns: usize,
     look: Look,
 ) -> Vec<Column> {
-    let column = |title, number, tone, cell: &dyn Fn(&Attempt) -> String| {
+    let column = |title, number, least, cell: &dyn Fn(&Attempt) -> String| {
         let cells = attempts.iter().map(|attempt| cell(attempt)).collect();
-        Column { title, number, tone, cells }
+        Column { title, number, least, tone: None, cells }
     };
-    let symbols = board.symbol_width(SYMBOL);
+    let of_epoch = |title, least, cell: &dyn Fn(&EpochReport) -> String| {
+        column(title, true, least, &|one| one.epoch.as_ref().map_or_else(String::new, cell))
+    };
+    let symbols = board.symbol_width(if columns < NARROW { SYMBOL / 2 } else { SYMBOL });
     let spark = if columns >= WIDE { 20 } else { 8 };
     let losses = |attempt: &Attempt| {
         let Some(epoch) = &attempt.epoch else { return String::new() };
         format!("{} {}", number(epoch.validation_loss), curve(&attempt.losses, spark, look))
     };
-    let of_epoch =
-        |attempt: &Attempt, shown: &dyn Fn(&mambafleet_protocol::EpochReport) -> String| {
-            attempt.epoch.as_ref().map_or_else(String::new, shown)
-        };
+    let symbol = |one: &Attempt| look.clip(one.symbol.as_str(), symbols);
+    let epoch = |one: &Attempt| {
+        let count = |epoch: &EpochReport| format!("{}/{}", epoch.epoch, epoch.epochs);
+        one.epoch.as_ref().map_or_else(|| one.stage.to_owned(), count)
+    };
+    let attempt = |one: &Attempt| Some(one.attempt).filter(|number| *number > 1);
     let mut all = vec![
-        column("SYMBOL", false, Some(Tone::Strong), &|attempt| {
-            pad(&look.clip(attempt.symbol.as_str(), symbols), symbols, false)
-        }),
-        column("EPOCH", false, None, &|attempt| match &attempt.epoch {
-            Some(epoch) => format!("{}/{}", epoch.epoch, epoch.epochs),
-            None => attempt.stage.to_owned(),
-        }),
+        column("SYMBOL", false, symbols, &symbol).toned(Tone::Strong),
+        column("EPOCH", false, "loading".len(), &epoch),
     ];
-    if attempts.iter().any(|attempt| attempt.attempt > 1) {
-        all.push(column("TRY", true, Some(Tone::Warn), &|attempt| match attempt.attempt {
-            0 | 1 => String::new(),
-            number => number.to_string(),
-        }));
+    if attempts.iter().any(|one| attempt(one).is_some()) {
+        let cell = |one: &Attempt| attempt(one).map_or_else(String::new, |n| n.to_string());
+        all.push(column("TRY", true, 0, &cell).toned(Tone::Warn));
     }
+    let memory = |one: &Attempt| one.memory.map_or_else(String::new, memory);
+    let bar = |one: &Attempt| bar(one.share(), 24, look);
     all.extend([
-        column("VALIDATION", false, None, &losses),
-        column("TIME", true, None, &|attempt| clock(attempt.seconds(now))),
-        column("TRAIN", true, None, &|one| of_epoch(one, &|epoch| number(epoch.train_loss))),
-        column("SAMPLES/S", true, None, &|one| {
-            of_epoch(one, &|epoch| thousands(epoch.samples_per_second))
-        }),
-        column("MEMORY", true, None, &|attempt| attempt.memory.map_or_else(String::new, memory)),
-        column("", false, Some(Tone::Good), &|attempt| bar(attempt.share(), 24, look)),
+        column("VALIDATION", false, "0.1234 ".len() + spark, &losses),
+        column("TIME", true, "59m 59s".len(), &|one| clock(one.seconds(now))),
+        of_epoch("TRAIN", "0.1234".len(), &|epoch| number(epoch.train_loss)),
+        of_epoch("SAMPLES/S", 0, &|epoch| thousands(epoch.samples_per_second)),
+        column("MEMORY", true, "123 MiB".len(), &memory),
+        column("", false, 0, &bar).toned(Tone::Good),
     ]);
     all
 }

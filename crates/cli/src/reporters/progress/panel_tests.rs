@@ -116,10 +116,10 @@ fn busy() -> Run {
 #[test]
 fn a_line_for_each_worker_and_one_for_the_run() {
     insta::assert_snapshot!(busy().shown(80, 24, UNICODE), @"
-    SYMBOL  EPOCH    TRY  VALIDATION       TIME   TRAIN  SAMPLES/S  MEMORY
-    NVDA    loading                         10s
-    BRK.B   10/20         0.2400 █▆▃▂▂▁▁▁  1m 10s  0.2300     12,346  45 MiB
-    GOOG    2/20       2  0.2600 ▁█         10s  0.2500     12,346
+    SYMBOL  EPOCH    TRY  VALIDATION          TIME   TRAIN  SAMPLES/S   MEMORY
+    NVDA    loading                            10s
+    BRK.B   10/20         0.2400 █▅▇▂▂▂▁▁   1m 10s  0.2300     12,346   45 MiB
+    GOOG    2/20       2  0.2600 ▁█            10s  0.2500     12,346
     ━━━━━━━━━━┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈  2 of 6 done, 1 failed, 1m 10s, about 2m left
     ");
 }
@@ -128,18 +128,36 @@ fn a_line_for_each_worker_and_one_for_the_run() {
 fn ascii_will_do() {
     let shown = busy().shown(80, 24, ASCII);
     assert!(shown.is_ascii(), "{shown}");
-    insta::assert_snapshot!(shown, @"");
+    insta::assert_snapshot!(shown, @"
+    SYMBOL  EPOCH    TRY  VALIDATION          TIME   TRAIN  SAMPLES/S   MEMORY
+    NVDA    loading                            10s
+    BRK.B   10/20         0.2400 #=*..___   1m 10s  0.2300     12,346   45 MiB
+    GOOG    2/20       2  0.2600 _#            10s  0.2500     12,346
+    [========>                   ]  2 of 6 done, 1 failed, 1m 10s, about 2m left
+    ");
 }
 
 #[test]
 fn a_wide_terminal_has_longer_curves_and_bars() {
-    insta::assert_snapshot!(busy().shown(140, 50, UNICODE), @"");
+    insta::assert_snapshot!(busy().shown(140, 50, UNICODE), @"
+    SYMBOL  EPOCH    TRY  VALIDATION                      TIME   TRAIN  SAMPLES/S   MEMORY
+    NVDA    loading                                        10s                              ┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈
+    BRK.B   10/20         0.2400 █▅▇▃▂▂▂▂▁▁             1m 10s  0.2300     12,346   45 MiB  ━━━━━━━━━━━━┈┈┈┈┈┈┈┈┈┈┈┈
+    GOOG    2/20       2  0.2600 ▁█                        10s  0.2500     12,346           ━━┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈
+    ━━━━━━━━━━━━━━━━━━━━┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈  2 of 6 done, 1 failed, 1m 10s, about 2m left
+    ");
 }
 
 #[test]
 fn what_does_not_fit_is_left_out_from_the_right_and_nothing_is_wrapped() {
     let run = busy();
-    insta::assert_snapshot!(run.shown(40, 24, UNICODE), @"");
+    insta::assert_snapshot!(run.shown(40, 24, UNICODE), @"
+    SYMBOL  EPOCH    TRY  VALIDATION
+    NVDA    loading
+    BRK.B   10/20         0.2400 █▅▇▂▂▂▁▁
+    GOOG    2/20       2  0.2600 ▁█
+    ━━━┈┈┈┈┈┈  2/6, 1 failed, about 2m left
+    ");
     for columns in 1..150 {
         for look in [UNICODE, ASCII, Look { colour: true, unicode: true }] {
             for line in run.lines(columns, 24, look) {
@@ -152,8 +170,12 @@ fn what_does_not_fit_is_left_out_from_the_right_and_nothing_is_wrapped() {
 #[test]
 fn there_are_never_more_lines_than_fit() {
     let run = busy();
-    insta::assert_snapshot!(run.shown(60, 4, UNICODE), @"");
-    insta::assert_snapshot!(run.shown(60, 2, UNICODE), @"");
+    insta::assert_snapshot!(run.shown(60, 4, UNICODE), @"
+    NVDA    loading                       10s
+    and 2 more running
+    ━━━━┈┈┈┈┈┈┈┈┈  2 of 6 done, 1 failed, 1m 10s, about 2m left
+    ");
+    insta::assert_snapshot!(run.shown(60, 2, UNICODE), @"━━━━┈┈┈┈┈┈┈┈┈  2 of 6 done, 1 failed, 1m 10s, about 2m left");
     for rows in 1..30 {
         let lines = run.lines(80, rows, UNICODE);
         assert!(lines.len() < rows.max(2), "{rows}: {lines:?}");
@@ -181,7 +203,10 @@ fn before_anything_is_known_nothing_is_foretold_and_a_run_that_ends_says_so() {
     let lines = run.lines(80, 24, ASCII);
     assert_eq!(
         lines[1..],
-        ["A       training  3s", "[                            ]  0 of 2 done, 3s"]
+        [
+            "A       epoch 1                        3s",
+            "[                            ]  0 of 2 done, 3s"
+        ]
     );
     run.on(&RunEvent::Draining { signal: "SIGINT".into(), running: 1, grace: None });
     assert!(run.shown(80, 24, ASCII).ends_with("0 of 2 done, 3s, ending, 1 running"));
@@ -202,7 +227,7 @@ fn long_symbols_are_cut_and_few_columns_are_left_for_the_rest() {
     let mut run = Run::new(&[name, "B"]);
     run.starts(name, 1, 1).epochs(name, &[0.5]);
     let lines = run.lines(40, 24, UNICODE);
-    assert!(lines[1].starts_with("A-VERY-LONG-S…  1/20 "), "{lines:?}");
+    assert!(lines[1].starts_with("A-VERY…  1/20     0.5000 ▅"), "{lines:?}");
 }
 
 #[test]

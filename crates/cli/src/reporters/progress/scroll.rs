@@ -115,3 +115,76 @@ fn near(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use mambafleet_protocol::{FailureKind, Headline};
+
+    use super::*;
+    use crate::style::Look;
+
+    fn shown(outcome: Outcome, columns: usize) -> String {
+        let page = Page { look: Look::default(), width: Some(columns) };
+        let symbol = Symbol::new("BRK.B").unwrap();
+        scrolled(&RunEvent::SymbolFinished { symbol, outcome }, 6, page).unwrap()
+    }
+
+    fn trained(attempts: u32) -> Outcome {
+        let headline = Headline {
+            epochs: 20,
+            first_validation_loss: 0.3,
+            best_validation_loss: 0.2,
+            test_loss: 0.25,
+            baseline_loss: 0.26,
+        };
+        Outcome::Trained { generation: 1, attempts, seconds: 60.0, headline }
+    }
+
+    #[test]
+    fn what_went_well_takes_one_line_with_what_matters_first() {
+        assert_eq!(
+            shown(trained(2), 120),
+            "BRK.B   trained     test 0.2500 (+3.8 %), 2 attempts, 1m 0s, generation 1, validation 0.3000 -> 0.2000"
+        );
+        assert_eq!(shown(trained(1), 50), "BRK.B   trained     test 0.2500 (+3.8 %), 1m 0s");
+        assert_eq!(shown(trained(1), 40), "BRK.B   trained     test 0.2500 (+3.8 %)");
+        assert_eq!(
+            shown(Outcome::UpToDate { generation: 7 }, 40),
+            "BRK.B   up to date  generation 7"
+        );
+    }
+
+    #[test]
+    fn a_failure_is_told_whole_and_its_log_is_near() {
+        let log = std::env::current_dir().unwrap().join("store/runs/R/logs/BRK.B.1.log");
+        let failed = |log| Outcome::Failed {
+            kind: FailureKind::Data,
+            cause: "line 17 has no close".into(),
+            hint: Some("mend the file".into()),
+            attempts: 1,
+            log,
+        };
+        insta::assert_snapshot!(shown(failed(log), 40), @"
+        BRK.B   failed      (data) line 17 has
+          no close
+          hint: mend the file
+          log:  store/runs/R/logs/BRK.B.1.log
+        ");
+        assert!(
+            shown(failed(PathBuf::from("/elsewhere/x.log")), 40)
+                .ends_with("log:  /elsewhere/x.log")
+        );
+    }
+
+    #[test]
+    fn what_the_live_lines_show_is_not_said_twice() {
+        let page = Page::default();
+        let symbol = Symbol::new("A").unwrap();
+        let started = RunEvent::AttemptStarted { symbol, attempt: 1, worker: 1, pid: 1 };
+        assert_eq!(scrolled(&started, 6, page), None);
+        let lost = RunEvent::WorkerLost { worker: 1, pid: None, cause: "worker 1 died".into() };
+        assert_eq!(scrolled(&lost, 6, page).unwrap(), "worker 1 died");
+    }
+}
