@@ -45,6 +45,10 @@ fn a_run_keeps_json_lines_of_what_it_did_each_with_run_and_symbol() {
     let attempt = ["attempt begins", "attempt ended"];
     let expected = [&attempt[..], &["attempt failed"], &attempt, &["symbol done"]].concat();
     assert_eq!(said, expected, "{text}");
+    // Also what says nothing of it itself, such as a line of the store.
+    let committed = lines.iter().find(|line| line["message"] == "committed").unwrap();
+    let span = &committed["spans"][1];
+    assert_eq!((&span["symbol"], &span["attempt"]), (&"GOOD".into(), &1.into()), "{committed}");
     let printed = sandbox.run("logs latest --format json").expect(0).lines();
     assert_eq!(printed.len(), lines.len());
     assert!(printed.iter().all(|line| line["type"] == "log_line" && line["run"] == *id));
