@@ -1,7 +1,6 @@
 //! What a run and its attempts log, and `mambafleet logs`.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -152,48 +151,6 @@ fn what_is_logged_can_be_chosen_and_the_record_has_its_least() {
     assert!(wrong.contains("WARN MAMBAFLEET_LOG is no filter"), "{wrong}");
 }
 
-/// A call whose output is read while it runs.
-struct Following {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Following {
-    fn start(sandbox: &Sandbox, args: &str) -> Self {
-        let mut child = sandbox.command(args).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-
-    /// Reads up to a line that holds this.
-    fn read_to(&mut self, text: &str) -> String {
-        let mut read = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "{text} never came: {read}");
-            read.push_str(&line);
-            if line.contains(text) {
-                return read;
-            }
-        }
-    }
-
-    /// What else it prints, and the code that it ends with.
-    fn end(mut self) -> (String, Option<i32>) {
-        let mut rest = String::new();
-        self.lines.read_to_string(&mut rest).unwrap();
-        let code = self.child.wait().unwrap().code();
-        (rest, code)
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_run_that_is_over_is_followed_to_its_end_at_once() {
     let sandbox = Sandbox::new();
@@ -209,7 +166,9 @@ fn a_run_that_is_over_is_followed_to_its_end_at_once() {
 #[cfg(unix)]
 mod unix {
     use std::fs::File;
+    use std::io::{BufRead, BufReader, Read};
     use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, ChildStdout, Stdio};
 
     use rustix::fs::{Mode, OFlags, open};
     use rustix::process::Signal;
@@ -218,6 +177,48 @@ mod unix {
     use super::*;
     use crate::support::Running;
     use crate::support::processes::{kill, kill_child, workers};
+
+    /// A call whose output is read while it runs.
+    struct Following {
+        child: Child,
+        lines: BufReader<ChildStdout>,
+    }
+
+    impl Following {
+        fn start(sandbox: &Sandbox, args: &str) -> Self {
+            let mut child = sandbox.command(args).stdout(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap());
+            Self { child, lines }
+        }
+
+        /// Reads up to a line that holds this.
+        fn read_to(&mut self, text: &str) -> String {
+            let mut read = String::new();
+            loop {
+                let mut line = String::new();
+                assert!(self.lines.read_line(&mut line).unwrap() > 0, "{text} never came: {read}");
+                read.push_str(&line);
+                if line.contains(text) {
+                    return read;
+                }
+            }
+        }
+
+        /// What else it prints, and the code that it ends with.
+        fn end(mut self) -> (String, Option<i32>) {
+            let mut rest = String::new();
+            self.lines.read_to_string(&mut rest).unwrap();
+            let code = self.child.wait().unwrap().code();
+            (rest, code)
+        }
+    }
+
+    impl Drop for Following {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
 
     /// Starts an attempt that goes on until it is told to end.
     fn sleeping(sandbox: &Sandbox, symbols: &str) -> Running {
