@@ -20,6 +20,15 @@ lint:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
+# The book, into target/book, with all its links checked; installs mdBook, which takes minutes once.
+book:
+    bash .ci/book
+
+# The commands and links of README and book; PAGE is one document, such as docs/data.md.
+book-test PAGE="":
+    MAMBAFLEET_TEST_PAGE={{ PAGE }} cargo test --package mambafleet --test end_to_end --locked \
+        -- book:: --nocapture
+
 # The tests, as the README runs them.
 test:
     cargo test --workspace --locked

@@ -421,8 +421,27 @@ mod running {
     }
 
     #[test]
+    fn every_example_of_a_help_text_is_understood() {
+        let sandbox = clone();
+        let reference = read(&root().join("docs/reference.md"));
+        let examples = reference.lines().filter_map(|line| line.strip_prefix("  $ mambafleet "));
+        let mut faults = Vec::new();
+        let mut count = 0;
+        for example in examples {
+            count += 1;
+            // What stands behind is the shell's, or another program's.
+            let ends = [" -- ", " | ", " > ", " # "];
+            let end = ends.iter().filter_map(|end| example.find(end)).min();
+            let call = &example[..end.unwrap_or(example.len())];
+            faults.extend(run(&sandbox, &format!("mambafleet {call} --help"), None, 0));
+        }
+        assert!(count > 10, "{count}");
+        assert_none(&faults);
+    }
+
+    #[test]
     fn every_command_of_the_documents_does_what_it_says() {
-        let only = std::env::var(ONLY).ok().map(PathBuf::from);
+        let only = std::env::var(ONLY).ok().filter(|page| !page.is_empty()).map(PathBuf::from);
         let mut pages = documents();
         pages.retain(|page| only.as_ref().is_none_or(|only| only == page));
         let (queue, faults) = (Mutex::new(pages), Mutex::new(Vec::new()));

@@ -1,7 +1,6 @@
 //! What a run and its attempts log, and `mambafleet logs`.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -45,6 +44,10 @@ fn a_run_keeps_json_lines_of_what_it_did_each_with_run_and_symbol() {
     let attempt = ["attempt begins", "attempt ended"];
     let expected = [&attempt[..], &["attempt failed"], &attempt, &["symbol done"]].concat();
     assert_eq!(said, expected, "{text}");
+    // Also what says nothing of it itself, such as a line of the store.
+    let committed = lines.iter().find(|line| line["message"] == "committed").unwrap();
+    let span = &committed["spans"][1];
+    assert_eq!((&span["symbol"], &span["attempt"]), (&"GOOD".into(), &1.into()), "{committed}");
     let printed = sandbox.run("logs latest --format json").expect(0).lines();
     assert_eq!(printed.len(), lines.len());
     assert!(printed.iter().all(|line| line["type"] == "log_line" && line["run"] == *id));
@@ -148,48 +151,6 @@ fn what_is_logged_can_be_chosen_and_the_record_has_its_least() {
     assert!(wrong.contains("WARN MAMBAFLEET_LOG is no filter"), "{wrong}");
 }
 
-/// A call whose output is read while it runs.
-struct Following {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Following {
-    fn start(sandbox: &Sandbox, args: &str) -> Self {
-        let mut child = sandbox.command(args).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
-    }
-
-    /// Reads up to a line that holds this.
-    fn read_to(&mut self, text: &str) -> String {
-        let mut read = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "{text} never came: {read}");
-            read.push_str(&line);
-            if line.contains(text) {
-                return read;
-            }
-        }
-    }
-
-    /// What else it prints, and the code that it ends with.
-    fn end(mut self) -> (String, Option<i32>) {
-        let mut rest = String::new();
-        self.lines.read_to_string(&mut rest).unwrap();
-        let code = self.child.wait().unwrap().code();
-        (rest, code)
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_run_that_is_over_is_followed_to_its_end_at_once() {
     let sandbox = Sandbox::new();
@@ -205,7 +166,9 @@ fn a_run_that_is_over_is_followed_to_its_end_at_once() {
 #[cfg(unix)]
 mod unix {
     use std::fs::File;
+    use std::io::{BufRead, BufReader, Read};
     use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, ChildStdout, Stdio};
 
     use rustix::fs::{Mode, OFlags, open};
     use rustix::process::Signal;
@@ -214,6 +177,48 @@ mod unix {
     use super::*;
     use crate::support::Running;
     use crate::support::processes::{kill, kill_child, workers};
+
+    /// A call whose output is read while it runs.
+    struct Following {
+        child: Child,
+        lines: BufReader<ChildStdout>,
+    }
+
+    impl Following {
+        fn start(sandbox: &Sandbox, args: &str) -> Self {
+            let mut child = sandbox.command(args).stdout(Stdio::piped()).spawn().unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap());
+            Self { child, lines }
+        }
+
+        /// Reads up to a line that holds this.
+        fn read_to(&mut self, text: &str) -> String {
+            let mut read = String::new();
+            loop {
+                let mut line = String::new();
+                assert!(self.lines.read_line(&mut line).unwrap() > 0, "{text} never came: {read}");
+                read.push_str(&line);
+                if line.contains(text) {
+                    return read;
+                }
+            }
+        }
+
+        /// What else it prints, and the code that it ends with.
+        fn end(mut self) -> (String, Option<i32>) {
+            let mut rest = String::new();
+            self.lines.read_to_string(&mut rest).unwrap();
+            let code = self.child.wait().unwrap().code();
+            (rest, code)
+        }
+    }
+
+    impl Drop for Following {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
 
     /// Starts an attempt that goes on until it is told to end.
     fn sleeping(sandbox: &Sandbox, symbols: &str) -> Running {
@@ -283,7 +288,7 @@ mod unix {
     fn a_terminal_is_shown_what_it_would_obey() {
         let sandbox = Sandbox::new();
         sandbox.run("train --symbols AAPL").expect(0);
-        add(&sandbox, "AAPL.1.log", b"\x1b[2Jgone\x07 \xff\n");
+        add(&sandbox, "AAPL.1.log", b"\x1b[2Jgone\x07 \xff\nthe end\n");
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
@@ -296,11 +301,11 @@ mod unix {
         let mut shown = Vec::new();
         let mut bytes = [0; 4096];
         let mut screen = File::from(screen);
-        while !shown.ends_with(b"\\xff\r\n") {
+        while !shown.ends_with(b"the end\r\n") {
             let read = screen.read(&mut bytes).unwrap();
             shown.extend_from_slice(&bytes[..read]);
         }
-        let shown = String::from_utf8(shown).unwrap();
+        let shown = String::from_utf8_lossy(&shown);
         assert!(shown.contains(r"\u{1b}[2Jgone\u{7} \xff"), "{shown}");
         assert!(!shown.contains('\x1b'), "{shown}");
     }

@@ -17,7 +17,7 @@ pub(crate) const READ: [(&str, &str); 8] = [
     (
         LOG_VARIABLE,
         "What is logged to standard error, unless -v says it, in the filter syntax of tracing: `warn`, \
-         `debug`, `mambafleet_worker=trace`. The logs of a run hold what it says besides what they \
+         `debug`, `mambafleet_worker=trace`. The logs of attempts hold what it says besides what they \
          always hold.",
     ),
     (

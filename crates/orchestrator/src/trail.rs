@@ -24,7 +24,7 @@ pub(crate) fn log(event: &RunEvent) {
             tracing::warn!(target: TRAIL, signal, running, grace, "starting nothing new");
         }
         RunEvent::Killing { reason } => {
-            tracing::warn!(target: TRAIL, reason, "killing the workers")
+            tracing::warn!(target: TRAIL, reason, "killing the workers");
         }
         RunEvent::Notified(Told { by, seconds, failure: Some(error) }) => {
             tracing::warn!(target: TRAIL, ?by, seconds, error, "nobody was told");

@@ -197,7 +197,7 @@ symbol is collected under its lock, so that a backup under `mambafleet lock` see
 [configuration key: lock.timeout].
 
 Example:
-  $ mambafleet gc --keep 5 --min-age 7d --dry-run
+  $ mambafleet gc --keep 5 --min-age 168h --dry-run
 
 JSON (type \"collected\"): dry_run, keep, min_age_s, bytes (freed in all), symbols (each with symbol,
 removed [generation, bytes, created_at], kept, leftovers [name, state], bytes), failures (each with

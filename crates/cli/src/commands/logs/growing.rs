@@ -130,7 +130,7 @@ fn is_other(_open: &std::fs::Metadata, _named: &std::fs::Metadata) -> bool {
 mod tests {
     use std::io::Write;
 
-    use mambafleet_artifacts::{append_log, atomic_write};
+    use mambafleet_artifacts::append_log;
 
     use super::*;
 
@@ -209,7 +209,8 @@ mod tests {
         log.add(b"old\n");
         assert_eq!(log.lines(), ["old"]);
         log.add(b"last words");
-        atomic_write(&log.path(), b"new and longer than the old one\n").unwrap();
+        mambafleet_artifacts::atomic_write(&log.path(), b"new and longer than the old one\n")
+            .unwrap();
         assert_eq!(log.lines(), ["last words", "new and longer than the old one"]);
         std::fs::remove_file(log.path()).unwrap();
         assert!(log.lines().is_empty());

@@ -49,5 +49,6 @@ fn option(arg: &Arg) -> [String; 3] {
     if takes && !values.is_empty() {
         meaning.push_str(&format!(": {}", values.join(", ")));
     }
-    [code(&arg.to_string()), default, meaning]
+    let short = arg.get_short().map_or_else(String::new, |short| format!("-{short}, "));
+    [code(&format!("{short}{arg}")), default, meaning]
 }
