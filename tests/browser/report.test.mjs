@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { barePage, emptyDetail, makeReport } from './fixture.mjs';
+import { emptyDetail } from './details.mjs';
+import { barePage, makeReport } from './fixture.mjs';
 import {
   OUT,
   address,

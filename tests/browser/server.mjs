@@ -1,6 +1,7 @@
 // A server that speaks as the program's does, for the live page alone: pages, symbols, a stream.
 import { createServer } from 'node:http';
-import { asset, makeDetail, script, uplotScript, uplotStyle } from './fixture.mjs';
+import { makeDetail } from './details.mjs';
+import { asset, script, uplotScript, uplotStyle } from './fixture.mjs';
 
 const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:";
 

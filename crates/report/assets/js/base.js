@@ -267,3 +267,31 @@ function throttled(act, ms) {
     if (timer === null) timer = setTimeout(fire, Math.max(0, last + ms - performance.now()));
   };
 }
+
+/** A small box beside what the pointer or the focus is on. */
+function tooltip() {
+  const node = el('div', { class: 'tip', role: 'tooltip', hidden: true });
+  const hide = () => {
+    node.hidden = true;
+  };
+  const show = (target, lines) => {
+    node.replaceChildren(...lines.filter(Boolean).map((text, at) => el(at ? 'span' : 'b', { text })));
+    node.hidden = false;
+    const [box, own] = [target.getBoundingClientRect(), node.getBoundingClientRect()];
+    const left = Math.max(8, Math.min(innerWidth - own.width - 8, Math.max(box.left, 8)));
+    const above = box.top - own.height - 8;
+    node.style.left = `${left}px`;
+    node.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+  };
+  return { node, show, hide };
+}
+
+/** The share of skill that fills half a bar: what nine in ten symbols stay below. */
+function skillScale(rows) {
+  const all = rows
+    .map(skillOf)
+    .filter(isNumber)
+    .map(Math.abs)
+    .sort((a, b) => a - b);
+  return Math.max(0.02, all[Math.floor(all.length * 0.9)] ?? 0.1);
+}

@@ -35,7 +35,8 @@ function sparkline(losses) {
   const y = (loss) => (high === low ? 12 : 21 - (18 * (loss - low)) / (high - low)).toFixed(1);
   const points = kept.map(([at, loss]) => `${x(at)},${y(loss)}`).join(' ');
   const [bestAt] = kept.reduce((best, one) => (one[1] < best[1] ? one : best));
-  const label = `Validation loss from ${number(kept[0][1])} to ${number(kept[kept.length - 1][1])}, lowest ${number(low)}`;
+  const [start, end] = [kept[0][1], kept[kept.length - 1][1]];
+  const label = `Validation loss from ${number(start)} to ${number(end)}, lowest ${number(low)}`;
   return svg(
     'svg',
     { class: 'spark', viewBox: '0 0 100 24', role: 'img', 'aria-label': label },
@@ -216,7 +217,8 @@ function curvesChart({ train, val, best }) {
     ['validation', 'line a'],
   ];
   if (best) key.push(['best epoch', 'dash']);
-  const label = `Learning curves over ${plural(epochs, 'epoch')}. Validation loss ${number(val[0])} at first, ${number(val[val.length - 1])} at the end.`;
+  const ends = `Validation loss ${number(val[0])} at first, ${number(val[val.length - 1])} at the end.`;
+  const label = `Learning curves over ${plural(epochs, 'epoch')}. ${ends}`;
   return chart({ label, height: 220, build, read: told, key });
 }
 
@@ -243,7 +245,9 @@ function fanWords(fan, h, at) {
   const span = (low, high) => Math.round((fan.levels[high] - fan.levels[low]) * 100);
   const last = fan.levels.length - 1;
   if (at === null) {
-    return `${plural(outcomes.length, 'day')} from ${dayOf(fan.days[0])} to ${dayOf(fan.days[fan.days.length - 1])}; ${percent(insideShare(rows, outcomes), 0)} of what happened lies inside the ${span(0, last)} % interval`;
+    const days = `${plural(outcomes.length, 'day')} from ${dayOf(fan.days[0])} to ${dayOf(fan.days[fan.days.length - 1])}`;
+    const inside = percent(insideShare(rows, outcomes), 0);
+    return `${days}; ${inside} of what happened lies inside the ${span(0, last)} % interval`;
   }
   const row = rows[at];
   const bands = fan.levels
@@ -323,7 +327,9 @@ function calibrationChart({ h, n, levels, model, base }) {
   });
   const read = (at) => told(at === null || at < 1 || at > levels.length ? null : at - 1);
   const worst = Math.max(...levels.map((level, at) => Math.abs(model[at] - level)));
-  const label = `Calibration at ${plural(h, 'bar')}: the share of outcomes at or below each quantile. Largest distance from the diagonal: ${percent(worst)}.`;
+  const label =
+    `Calibration at ${plural(h, 'bar')}: the share of outcomes at or below each quantile. ` +
+    `Largest distance from the diagonal: ${percent(worst)}.`;
   return chart({
     label,
     height: 260,
@@ -342,14 +348,17 @@ function padded(values, places) {
   return values?.length ? values : places.map(() => null);
 }
 
+/** One generation in words. */
+function generationWords({ gen, damaged, test, base }) {
+  return `generation ${gen}: ${damaged ? `damaged, ${damaged}` : `test loss ${number(test)}, baseline ${number(base)}`}`;
+}
+
 /** Test loss and baseline by generation. */
 function historyChart(history) {
   const at = history.map((_, index) => index);
   const [test, base] = [history.map((one) => one.test), history.map((one) => one.base)];
   const told = (index) =>
-    index === null
-      ? `${plural(history.length, 'generation')} in the store`
-      : `generation ${history[index].gen}: ${history[index].damaged ? `damaged, ${history[index].damaged}` : `test loss ${number(test[index])}, baseline ${number(base[index])}`}`;
+    index === null ? `${plural(history.length, 'generation')} in the store` : generationWords(history[index]);
   const build = () => ({
     options: {
       scales: { x: { time: false, range: () => [-0.5, history.length - 0.5] } },
@@ -368,7 +377,8 @@ function historyChart(history) {
     },
     data: [at, base, test],
   });
-  const label = `Test loss of ${plural(history.length, 'generation')}, beside the baseline: ${listed(test.map((one) => number(one)))}.`;
+  const losses = listed(test.map((one) => number(one)));
+  const label = `Test loss of ${plural(history.length, 'generation')}, beside the baseline: ${losses}.`;
   return chart({
     label,
     height: 220,

@@ -44,7 +44,9 @@ function evaluationSection(page) {
   );
   const lead = el('p', {
     class: 'dim',
-    text: `Out-of-sample forecasts of ${plural(evaluation.symbols.length, 'symbol')}, median over symbols with the smallest and the largest. Better and worse count what is significant after a correction for the number of symbols.`,
+    text:
+      `Out-of-sample forecasts of ${plural(evaluation.symbols.length, 'symbol')}, median over symbols with the smallest ` +
+      'and the largest. Better and worse count what is significant after a correction for the number of symbols.',
   });
   const share = (value) => percent(value, 1, true);
   const rows = horizons.map((horizon) => horizonCells(horizon, limit, share));

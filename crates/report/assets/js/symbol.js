@@ -251,7 +251,9 @@ function metricTables({ metrics }, horizons) {
     const note = isNumber(nominal)
       ? el('p', {
           class: 'dim',
-          text: `Coverage: the share of outcomes inside the widest interval; ${percent(nominal, 0)} would be right. The best of a column is bold.`,
+          text:
+            `Coverage: the share of outcomes inside the widest interval; ${percent(nominal, 0)} would be right. ` +
+            'MASE: MAE by that of no change in training. IC: rank correlation of forecast and outcome. Bold: the best of a column.',
         })
       : null;
     return el(

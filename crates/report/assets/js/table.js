@@ -137,16 +137,6 @@ function whatCell(row) {
   return [words, el('span', { class: 'progress', 'aria-hidden': 'true' }, done)];
 }
 
-/** The share of skill that fills half a bar: what nine in ten symbols stay below. */
-function skillScale(rows) {
-  const all = rows
-    .map(skillOf)
-    .filter(isNumber)
-    .map(Math.abs)
-    .sort((a, b) => a - b);
-  return Math.max(0.02, all[Math.floor(all.length * 0.9)] ?? 0.1);
-}
-
 /** Builds the section of the table. `open(index)` opens a symbol. */
 function createTable(page, open) {
   const state = {
@@ -175,7 +165,7 @@ function createTable(page, open) {
     headOf(state),
     state.body,
   );
-  const node = section('symbols', 'Symbols', toolbar(state), el('div', { class: 'sheet' }, whole), state.empty);
+  const node = section('symbols', 'Symbols', toolRow(state), el('div', { class: 'sheet' }, whole), state.empty);
   state.body.addEventListener('click', (event) => clicked(state, event));
   state.rows = page.symbols.map((row, at) => rowOf(row, at));
   arrange(state);
@@ -210,7 +200,7 @@ function headOf(state) {
 }
 
 /** The box to type in, the chips, and for narrow screens a list of orders. */
-function toolbar(state) {
+function toolRow(state) {
   state.box = el('input', {
     type: 'search',
     placeholder: 'Filter by symbol or cause',

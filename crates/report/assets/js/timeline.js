@@ -218,7 +218,8 @@ function retryLane(state, retries) {
       const free = ends.findIndex((end) => end <= wait.at);
       const row = free >= 0 ? free : ends.length;
       ends[row] = wait.until;
-      const words = `${state.page.symbols[wait.i]?.s}: attempt ${wait.attempt} after a wait of ${duration((wait.until - wait.at) / 1000)}`;
+      const pause = duration((wait.until - wait.at) / 1000);
+      const words = `${state.page.symbols[wait.i]?.s}: attempt ${wait.attempt} after a wait of ${pause}`;
       return el('i', {
         class: 'tl-wait',
         title: words,
@@ -296,24 +297,6 @@ function spanKey() {
   );
 }
 
-/** A small box beside what the pointer or the focus is on. */
-function tooltip() {
-  const node = el('div', { class: 'tip', role: 'tooltip', hidden: true });
-  const hide = () => {
-    node.hidden = true;
-  };
-  const show = (target, lines) => {
-    node.replaceChildren(...lines.filter(Boolean).map((text, at) => el(at ? 'span' : 'b', { text })));
-    node.hidden = false;
-    const [box, own] = [target.getBoundingClientRect(), node.getBoundingClientRect()];
-    const left = Math.max(8, Math.min(innerWidth - own.width - 8, Math.max(box.left, 8)));
-    const above = box.top - own.height - 8;
-    node.style.left = `${left}px`;
-    node.style.top = `${above > 8 ? above : box.bottom + 8}px`;
-  };
-  return { node, show, hide };
-}
-
 /** The attempt that an element stands for. */
 function attemptOf(state, node) {
   const lane = state.page.timeline.lanes.find((one) => String(one.worker) === node.dataset.worker);
@@ -323,9 +306,10 @@ function attemptOf(state, node) {
 /** What a tooltip says of an attempt. */
 function spanWords(state, span) {
   const seconds = ((span.to ?? state.range[1]) - span.from) / 1000;
+  const { label } = SPANS[span.state] ?? SPANS.ok;
   return [
     `${state.page.symbols[span.i]?.s} · attempt ${span.attempt}`,
-    `${(SPANS[span.state] ?? SPANS.ok).label}, ${duration(seconds)}, from ${clock(span.from)}${span.to ? ` to ${clock(span.to)}` : ''}`,
+    `${label}, ${duration(seconds)}, from ${clock(span.from)}${span.to ? ` to ${clock(span.to)}` : ''}`,
     span.lock > 0 ? `waited ${duration(span.lock)} for the lock` : null,
     span.cause,
   ];
