@@ -6,7 +6,9 @@ import { serve } from './server.mjs';
 import { fits, launch, picture, seriousFindings, shownSymbols, visit } from './support.mjs';
 
 let browser;
-before(async () => { browser = await launch(); });
+before(async () => {
+  browser = await launch();
+});
 after(() => browser.close());
 
 /** A page of a run that goes on: ten symbols done, five that run, the rest waits. */
@@ -16,7 +18,13 @@ function running(id, many = 40) {
   const shift = now - page.timeline.start - 60000;
   page.live = true;
   page.generated_at = now;
-  Object.assign(page.run, { id, state: 'running', started_at: now - 60000, finished_at: null, deadline: null });
+  Object.assign(page.run, {
+    id,
+    state: 'running',
+    started_at: now - 60000,
+    finished_at: null,
+    deadline: null,
+  });
   page.timeline.start = now - 60000;
   page.timeline.end = null;
   page.timeline.retries = [];
@@ -26,18 +34,52 @@ function running(id, many = 40) {
   for (const lane of page.timeline.lanes) {
     Object.assign(lane, { started: now - 60000, ended: null, lost: null });
     for (const span of lane.spans) Object.assign(span, { from: span.from + shift, to: span.to + shift });
-    lane.spans = lane.spans.filter((span) => span.from < now).map((span) => (span.to > now ? { ...span, to: null, state: 'running', cause: null } : span));
+    lane.spans = lane.spans
+      .filter((span) => span.from < now)
+      .map((span) => (span.to > now ? { ...span, to: null, state: 'running', cause: null } : span));
   }
   const started = page.timeline.lanes.flatMap((lane) => lane.spans);
   const active = new Set(started.filter((span) => span.state === 'running').map((span) => span.i));
   const seen = new Set(started.map((span) => span.i));
   page.symbols.forEach((row, at) => {
     if (seen.has(at) && !active.has(at)) return;
-    Object.assign(row, { state: active.has(at) ? 'running' : 'waiting', attempts: active.has(at) ? 1 : 0, epoch: active.has(at) ? 3 : null, epochs: 30, spark: active.has(at) ? [0.5, 0.44, 0.41] : [], kind: null, cause: null, hint: null, log: null, seconds: null, memory: null, lock: null });
+    Object.assign(row, {
+      state: active.has(at) ? 'running' : 'waiting',
+      attempts: active.has(at) ? 1 : 0,
+      epoch: active.has(at) ? 3 : null,
+      epochs: 30,
+      spark: active.has(at) ? [0.5, 0.44, 0.41] : [],
+      kind: null,
+      cause: null,
+      hint: null,
+      log: null,
+      seconds: null,
+      memory: null,
+      lock: null,
+    });
   });
   const tally = (state) => page.symbols.filter((row) => row.state === state).length;
   for (const state of Object.keys(page.counts)) page.counts[state] = tally(state);
-  page.runs = [{ id, started_at: now, state: 'running', symbols: many, good: tally('trained'), failed: tally('failed'), seconds: null }, { id: 'earlier', started_at: now - 9e7, state: 'finished', symbols: 12, good: 12, failed: 0, seconds: 50 }];
+  page.runs = [
+    {
+      id,
+      started_at: now,
+      state: 'running',
+      symbols: many,
+      good: tally('trained'),
+      failed: tally('failed'),
+      seconds: null,
+    },
+    {
+      id: 'earlier',
+      started_at: now - 9e7,
+      state: 'finished',
+      symbols: 12,
+      good: 12,
+      failed: 0,
+      seconds: 50,
+    },
+  ];
   return page;
 }
 
@@ -52,16 +94,23 @@ function earlier() {
 /** Runs a test on a live page of two runs. */
 function onLive(name, act, path = '', options = {}) {
   test(name, async () => {
-    const pages = new Map([['now', running('now')], ['earlier', earlier()]]);
+    const pages = new Map([
+      ['now', running('now')],
+      ['earlier', earlier()],
+    ]);
     const server = await serve(pages);
-    const { page, troubles, done } = await visit(browser, server.url + path, { allowed: (asked) => asked.startsWith(server.url), ...options });
+    const { page, troubles, done } = await visit(browser, server.url + path, {
+      allowed: (asked) => asked.startsWith(server.url),
+      ...options,
+    });
     await act({ page, server, pages, troubles });
     await done();
     await server.close();
   });
 }
 
-const status = (page, text) => page.waitForFunction((wanted) => document.getElementById('live').textContent === wanted, text);
+const status = (page, text) =>
+  page.waitForFunction((wanted) => document.getElementById('live').textContent === wanted, text);
 const cell = (page, name, column) => page.locator(`.symbols tbody tr:has(a[href="#${name}"]) [data-col="${column}"]`);
 
 onLive('an update reaches its row; sort, filter, scroll and the focus stay', async ({ page, server, pages }) => {
@@ -74,14 +123,23 @@ onLive('an update reaches its row; sort, filter, scroll and the focus stay', asy
   await page.locator('thead th[data-col="s"] button').click();
   await page.locator('.chip[data-key="running"]').click();
   const before = await shownSymbols(page);
-  assert.deepEqual(before, [...before].sort((a, b) => b.localeCompare(a, 'en', { numeric: true })));
+  assert.deepEqual(
+    before,
+    [...before].sort((a, b) => b.localeCompare(a, 'en', { numeric: true })),
+  );
   await page.evaluate(() => scrollTo(0, 300));
   await cell(page, symbols[at].s, 's').locator('a').focus();
   const scrolled = await page.evaluate(() => scrollY);
   const row = { ...symbols[at], epoch: 4, spark: [0.5, 0.44, 0.41, 0.37], rate: 5120 };
   const sent = Date.now();
   server.tell('update', { v: 1, run: 'now', counts, rows: [[at, row]] });
-  await page.waitForFunction((name) => document.querySelector(`tr:has(a[href="#${name}"]) [data-col="what"]`).textContent.includes('epoch 4 of 30, 5,120 samples/s'), row.s);
+  await page.waitForFunction(
+    (name) =>
+      document
+        .querySelector(`tr:has(a[href="#${name}"]) [data-col="what"]`)
+        .textContent.includes('epoch 4 of 30, 5,120 samples/s'),
+    row.s,
+  );
   console.log(`  an update was in its row after ${Date.now() - sent} ms`);
   assert.match(await cell(page, row.s, 'spark').locator('svg').getAttribute('aria-label'), /to 0\.37/);
   assert.deepEqual(await shownSymbols(page), before);
@@ -89,7 +147,12 @@ onLive('an update reaches its row; sort, filter, scroll and the focus stay', asy
   assert.equal(await page.evaluate(() => document.activeElement.textContent), row.s);
   assert.equal(await page.locator('thead th[data-col="s"]').getAttribute('aria-sort'), 'descending');
   server.tell('update', { v: 2, run: 'another', counts, rows: [[at, { ...row, epoch: 9 }]] });
-  server.tell('update', { v: 3, run: 'now', counts: { ...counts, running: counts.running - 1, trained: counts.trained + 1 }, rows: [[at, { ...row, state: 'trained', epoch: 30 }]] });
+  server.tell('update', {
+    v: 3,
+    run: 'now',
+    counts: { ...counts, running: counts.running - 1, trained: counts.trained + 1 },
+    rows: [[at, { ...row, state: 'trained', epoch: 30 }]],
+  });
   await page.waitForFunction((name) => document.querySelector(`tr:has(a[href="#${name}"])`).hidden, row.s);
   assert.equal((await shownSymbols(page)).length, before.length - 1);
 });
@@ -98,25 +161,73 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
   await status(page, 'live');
   const { symbols, counts } = pages.get('now');
   const at = symbols.findIndex((row) => row.state === 'running');
-  const row = { ...symbols[at], state: 'failed', kind: 'stalled', cause: 'nothing was heard of it for 120 s', hint: 'look at its log', log: 'logs/X.1.log' };
-  server.tell('update', { v: 1, run: 'now', counts: { ...counts, failed: counts.failed + 1, running: counts.running - 1 }, rows: [[at, row]] });
+  const row = {
+    ...symbols[at],
+    state: 'failed',
+    kind: 'stalled',
+    cause: 'nothing was heard of it for 120 s',
+    hint: 'look at its log',
+    log: 'logs/X.1.log',
+  };
+  server.tell('update', {
+    v: 1,
+    run: 'now',
+    counts: { ...counts, failed: counts.failed + 1, running: counts.running - 1 },
+    rows: [[at, row]],
+  });
   await page.locator('.failures', { hasText: row.cause }).waitFor();
-  await page.waitForFunction((many) => document.querySelector('h1').textContent.includes(`${many} failed`), counts.failed + 1);
+  await page.waitForFunction(
+    (many) => document.querySelector('h1').textContent.includes(`${many} failed`),
+    counts.failed + 1,
+  );
 });
 
-onLive('the open symbol is kept and follows', async ({ page, server, pages }) => {
-  const { symbols, counts } = pages.get('now');
-  const at = symbols.findIndex((row) => row.state === 'running');
+onLive('the timeline grows, and what the focus is on stays', async ({ page, server, pages }) => {
   await status(page, 'live');
-  await page.locator('.chart canvas').first().waitFor();
-  await page.locator('[aria-label="Horizon"] button').nth(1).click();
-  const row = { ...symbols[at], epoch: 7, spark: [0.5, 0.44, 0.41, 0.4, 0.39, 0.38, 0.37] };
-  symbols[at] = row;
-  server.tell('update', { v: 1, run: 'now', counts, rows: [[at, row]] });
-  await page.waitForFunction(() => document.querySelector('.chart').getAttribute('aria-label').includes('over 7 epochs'));
-  assert.ok((await page.locator('#symbol-title').textContent()).endsWith(row.s));
-  assert.equal(await page.locator('[aria-label="Horizon"] button').nth(1).getAttribute('aria-pressed'), 'true');
-}, `#${running('now').symbols.find((row) => row.state === 'running').s}`);
+  const { timeline, counts, symbols } = pages.get('now');
+  const running = page.locator('.tl-span[data-state="running"]').first();
+  const name = await running.getAttribute('aria-label');
+  await running.focus();
+  await page.evaluate(() => {
+    document.activeElement.dataset.kept = 'yes';
+  });
+  await page.waitForFunction((label) => document.activeElement.getAttribute('aria-label') !== label, name);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.kept), 'yes');
+  const spans = await page.locator('.tl-span').count();
+  const lane = timeline.lanes[0];
+  lane.spans.push({
+    i: symbols.findIndex((row) => row.state === 'waiting'),
+    attempt: 1,
+    from: Date.now(),
+    to: null,
+    state: 'running',
+    cause: null,
+    lock: 0,
+  });
+  server.tell('update', { v: 1, run: 'now', counts, rows: [], timeline });
+  await page.waitForFunction((many) => document.querySelectorAll('.tl-span').length === many, spans + 1);
+  assert.match(await page.evaluate(() => document.activeElement.className), /tl-span/);
+});
+
+onLive(
+  'the open symbol is kept and follows',
+  async ({ page, server, pages }) => {
+    const { symbols, counts } = pages.get('now');
+    const at = symbols.findIndex((row) => row.state === 'running');
+    await status(page, 'live');
+    await page.locator('.chart canvas').first().waitFor();
+    await page.locator('[aria-label="Horizon"] button').nth(1).click();
+    const row = { ...symbols[at], epoch: 7, spark: [0.5, 0.44, 0.41, 0.4, 0.39, 0.38, 0.37] };
+    symbols[at] = row;
+    server.tell('update', { v: 1, run: 'now', counts, rows: [[at, row]] });
+    await page.waitForFunction(() =>
+      document.querySelector('.chart').getAttribute('aria-label').includes('over 7 epochs'),
+    );
+    assert.ok((await page.locator('#symbol-title').textContent()).endsWith(row.s));
+    assert.equal(await page.locator('[aria-label="Horizon"] button').nth(1).getAttribute('aria-pressed'), 'true');
+  },
+  `#${running('now').symbols.find((row) => row.state === 'running').s}`,
+);
 
 onLive('a lost stream is taken up again, and what was missed is loaded', async ({ page, server, pages, troubles }) => {
   await status(page, 'live');
@@ -124,11 +235,19 @@ onLive('a lost stream is taken up again, and what was missed is loaded', async (
   const at = symbols.findIndex((row) => row.state === 'running');
   symbols[at] = { ...symbols[at], epoch: 21 };
   server.hangUp();
-  await page.waitForFunction((name) => document.querySelector(`tr:has(a[href="#${name}"]) [data-col="what"]`).textContent.includes('epoch 21 of'), symbols[at].s);
+  await page.waitForFunction(
+    (name) =>
+      document.querySelector(`tr:has(a[href="#${name}"]) [data-col="what"]`).textContent.includes('epoch 21 of'),
+    symbols[at].s,
+  );
   await status(page, 'live');
   assert.equal(server.streams.size, 1);
   // Chromium says of a stream that was cut that it was cut; that is what this test does.
-  troubles.splice(0, troubles.length, ...troubles.filter((one) => !/ERR_INCOMPLETE_CHUNKED|Failed to load resource/.test(one)));
+  troubles.splice(
+    0,
+    troubles.length,
+    ...troubles.filter((one) => !/ERR_INCOMPLETE_CHUNKED|Failed to load resource/.test(one)),
+  );
 });
 
 onLive('the end of the run is told; the table stays as it was', async ({ page, server, pages }) => {
@@ -168,12 +287,17 @@ onLive('a new run is followed by those who chose none', async ({ page, server, p
   await status(page, 'live');
 });
 
-onLive('axe finds nothing serious; it fits a phone', async ({ page }) => {
-  await status(page, 'live');
-  await fits(page);
-  await picture(page, 'live-phone');
-  assert.deepEqual((await seriousFindings(page)).grave, []);
-}, '', { width: 390, height: 844 });
+onLive(
+  'axe finds nothing serious; it fits a phone',
+  async ({ page }) => {
+    await status(page, 'live');
+    await fits(page);
+    await picture(page, 'live-phone');
+    assert.deepEqual((await seriousFindings(page)).grave, []);
+  },
+  '',
+  { width: 390, height: 844 },
+);
 
 test('without a run the page says so and looks again', async () => {
   const pages = new Map();

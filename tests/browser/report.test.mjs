@@ -1,18 +1,36 @@
 // The report in Chromium: everything a reader does with it.
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { address, fits, launch, packages, picture, reportFile, seriousFindings, shownSymbols, visit } from './support.mjs';
+import { emptyDetail } from './details.mjs';
+import { barePage, makeReport } from './fixture.mjs';
+import {
+  OUT,
+  address,
+  fits,
+  launch,
+  packages,
+  picture,
+  reportFile,
+  seriousFindings,
+  shownSymbols,
+  visit,
+} from './support.mjs';
 
 const file = reportFile('REPORT', 50);
 const large = reportFile('REPORT_LARGE', 500);
 const url = address(file);
-const data = JSON.parse(readFileSync(file, 'utf8').match(/<script type="application\/json" id="page">([\s\S]*?)<\/script>/)[1]);
+const data = JSON.parse(
+  readFileSync(file, 'utf8').match(/<script type="application\/json" id="page">([\s\S]*?)<\/script>/)[1],
+);
 const failed = data.symbols.filter((row) => row.state === 'failed');
 const good = data.symbols.find((row) => row.state === 'trained') ?? data.symbols[0];
 let browser;
 
-before(async () => { browser = await launch(); });
+before(async () => {
+  browser = await launch();
+});
 after(() => browser.close());
 
 /** Runs a test on a fresh page, which must have had no error, warning or request. */
@@ -35,9 +53,11 @@ onPage('failures come first, with cause, hint and log', {}, async (page) => {
   const shown = await page.$$eval('.failures > li', (all) => all.map((one) => one.textContent));
   assert.equal(shown.length, Math.min(12, failed.length));
   failed.slice(0, 12).forEach((row, at) => {
-    for (const text of [row.s, row.cause, row.hint, row.log]) assert.ok(shown[at].includes(text ?? ''), `${row.s} lacks ${text}`);
+    for (const text of [row.s, row.cause, row.hint, row.log])
+      assert.ok(shown[at].includes(text ?? ''), `${row.s} lacks ${text}`);
   });
-  if (failed.length) assert.ok((await page.locator('#s-failures').boundingBox()).y < 800, 'they are below the first screen');
+  if (failed.length)
+    assert.ok((await page.locator('#s-failures').boundingBox()).y < 800, 'they are below the first screen');
 });
 
 onPage('text from outside stays text', {}, async (page) => {
@@ -64,13 +84,18 @@ onPage('every column sorts, both ways, and says so', {}, async (page) => {
   await page.locator('th[data-col="test"] button').click();
   const order = await shownSymbols(page);
   const losses = order.map((name) => data.symbols.find((row) => row.s === name).test).filter((loss) => loss !== null);
-  assert.deepEqual(losses, [...losses].sort((a, b) => a - b));
+  assert.deepEqual(
+    losses,
+    [...losses].sort((a, b) => a - b),
+  );
 });
 
 onPage('what has no value comes last, whichever way', {}, async (page) => {
   for (let click = 0; click < 2; click += 1) {
     await page.locator('th[data-col="change"] button').click();
-    const values = (await shownSymbols(page)).map((name) => data.symbols.find((row) => row.s === name).prev?.test ?? null);
+    const values = (await shownSymbols(page)).map(
+      (name) => data.symbols.find((row) => row.s === name).prev?.test ?? null,
+    );
     const first = values.indexOf(null);
     assert.ok(first < 0 || values.slice(first).every((value) => value === null));
   }
@@ -93,14 +118,20 @@ onPage('the box filters by symbol and by cause', {}, async (page) => {
 
 onPage('outcomes filter the table, from the bar and from the chips', {}, async (page) => {
   const state = good.state;
-  const names = data.symbols.filter((row) => row.state === state).map((row) => row.s).sort();
+  const names = data.symbols
+    .filter((row) => row.state === state)
+    .map((row) => row.s)
+    .sort();
   await page.locator(`.part[data-state="${state}"]`).click();
   assert.deepEqual((await shownSymbols(page)).sort(), names);
   const chip = page.locator(`.chip[data-key="${state}"]`);
   assert.equal(await chip.getAttribute('aria-pressed'), 'true');
   await chip.click();
   assert.equal((await shownSymbols(page)).length, data.symbols.length);
-  const retried = data.symbols.filter((row) => row.attempts > 1).map((row) => row.s).sort();
+  const retried = data.symbols
+    .filter((row) => row.attempts > 1)
+    .map((row) => row.s)
+    .sort();
   if (retried.length) {
     await page.locator('.chip[data-key="retried"]').click();
     assert.deepEqual((await shownSymbols(page)).sort(), retried);
@@ -122,44 +153,63 @@ onPage('a click opens a symbol, the way back leads to where one was', {}, async 
   assert.equal(await page.locator('thead th[data-col="s"]').getAttribute('aria-sort'), 'ascending');
 });
 
-onPage('an address opens a symbol; j, k and Escape lead on', { hash: `#${encodeURIComponent(good.s)}` }, async (page) => {
-  const name = () => page.locator('h1#symbol-title').evaluate((node) => node.lastChild.textContent);
-  assert.equal(await name(), good.s);
-  const order = await shownSymbols(page);
-  const at = order.indexOf(good.s);
-  await page.keyboard.press('j');
-  assert.equal(await name(), order[at + 1]);
-  await page.keyboard.press('k');
-  assert.equal(await name(), good.s);
-  await page.keyboard.press('Escape');
-  assert.ok(await page.locator('#overview').isVisible());
-  assert.equal(new URL(page.url()).hash, '');
-  await page.evaluate(() => { location.hash = '#%E0%A4%A'; });
-  await page.evaluate(() => { location.hash = '#NOSUCH'; });
-  assert.ok(await page.locator('#overview').isVisible());
-});
+onPage(
+  'an address opens a symbol; j, k and Escape lead on',
+  { hash: `#${encodeURIComponent(good.s)}` },
+  async (page) => {
+    const name = () => page.locator('h1#symbol-title').evaluate((node) => node.lastChild.textContent);
+    assert.equal(await name(), good.s);
+    const order = await shownSymbols(page);
+    const at = order.indexOf(good.s);
+    await page.keyboard.press('j');
+    assert.equal(await name(), order[at + 1]);
+    await page.keyboard.press('k');
+    assert.equal(await name(), good.s);
+    await page.keyboard.press('Escape');
+    assert.ok(await page.locator('#overview').isVisible());
+    assert.equal(new URL(page.url()).hash, '');
+    await page.evaluate(() => {
+      location.hash = '#%E0%A4%A';
+    });
+    await page.evaluate(() => {
+      location.hash = '#NOSUCH';
+    });
+    assert.ok(await page.locator('#overview').isVisible());
+  },
+);
 
-onPage('a symbol has its charts, horizons and values under the pointer', { hash: `#${encodeURIComponent(good.s)}` }, async (page) => {
-  await page.locator('.chart canvas').first().waitFor();
-  const charts = await page.$$eval('.chart', (all) => all.map((one) => [one.getAttribute('role'), one.getAttribute('aria-label'), one.querySelectorAll('canvas').length]));
-  assert.ok(charts.length >= 2);
-  for (const [role, label, canvases] of charts) assert.ok(role === 'img' && label.length > 20 && canvases === 1, label);
-  const switches = page.locator('[aria-label="Horizon"] button');
-  if (await switches.count() > 1) {
-    const before = await page.locator('.fan-and-calibration .chart').first().getAttribute('aria-label');
-    await switches.nth(1).click();
-    assert.equal(await switches.nth(1).getAttribute('aria-pressed'), 'true');
-    assert.notEqual(await page.locator('.fan-and-calibration .chart').first().getAttribute('aria-label'), before);
-    const told = page.locator('.fan-and-calibration .readout').first();
-    const still = await told.textContent();
-    await page.locator('.fan-and-calibration .chart').first().hover();
-    await page.waitForFunction(([node, text]) => node.textContent !== text, [await told.elementHandle(), still]);
-  }
-  await page.locator('.chart').first().focus();
-  await page.keyboard.press('ArrowRight');
-  await page.waitForFunction(() => /^epoch 1:/.test(document.querySelector('.readout').textContent));
-  await picture(page, 'symbol', { fullPage: true });
-});
+onPage(
+  'a symbol has its charts, horizons and values under the pointer',
+  { hash: `#${encodeURIComponent(good.s)}` },
+  async (page) => {
+    await page.locator('.chart canvas').first().waitFor();
+    const charts = await page.$$eval('.chart', (all) =>
+      all.map((one) => [
+        one.getAttribute('role'),
+        one.getAttribute('aria-label'),
+        one.querySelectorAll('canvas').length,
+      ]),
+    );
+    assert.ok(charts.length >= 2);
+    for (const [role, label, canvases] of charts)
+      assert.ok(role === 'img' && label.length > 20 && canvases === 1, label);
+    const switches = page.locator('[aria-label="Horizon"] button');
+    if ((await switches.count()) > 1) {
+      const before = await page.locator('.fan-and-calibration .chart').first().getAttribute('aria-label');
+      await switches.nth(1).click();
+      assert.equal(await switches.nth(1).getAttribute('aria-pressed'), 'true');
+      assert.notEqual(await page.locator('.fan-and-calibration .chart').first().getAttribute('aria-label'), before);
+      const told = page.locator('.fan-and-calibration .readout').first();
+      const still = await told.textContent();
+      await page.locator('.fan-and-calibration .chart').first().hover();
+      await page.waitForFunction(([node, text]) => node.textContent !== text, [await told.elementHandle(), still]);
+    }
+    await page.locator('.chart').first().focus();
+    await page.keyboard.press('ArrowRight');
+    await page.waitForFunction(() => /^epoch 1:/.test(document.querySelector('.readout').textContent));
+    await picture(page, 'symbol', { fullPage: true });
+  },
+);
 
 onPage('the timeline has every attempt, keys move in it, a table says the same', {}, async (page) => {
   const spans = data.timeline.lanes.flatMap((lane) => lane.spans);
@@ -171,17 +221,27 @@ onPage('the timeline has every attempt, keys move in it, a table says the same',
   await page.keyboard.press('ArrowDown');
   assert.notEqual(await page.locator('.tip b').textContent(), first);
   await page.locator('[aria-label="Longer: zoom in"]').click();
-  assert.ok(await page.evaluate(() => document.querySelector('.tl-inner').clientWidth > 1.9 * document.querySelector('.tl-scroll').clientWidth));
+  assert.ok(
+    await page.evaluate(
+      () => document.querySelector('.tl-inner').clientWidth > 1.9 * document.querySelector('.tl-scroll').clientWidth,
+    ),
+  );
   await page.getByText('The same as a table').click();
   await page.locator('#s-timeline table').waitFor();
   assert.equal(await page.locator('#s-timeline table tbody tr').count(), spans.length);
   await page.getByText('Whole run').click();
-  await page.locator('#s-timeline').screenshot({ path: `${(await import('./support.mjs')).OUT}/timeline.png` });
+  await page.locator('#s-timeline').screenshot({ path: join(OUT, 'timeline.png') });
 });
 
 onPage('it is dark where the system is', { colorScheme: 'dark' }, async (page) => {
   const shade = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-  assert.ok(shade.match(/\d+/g).map(Number).every((part) => part < 60), shade);
+  assert.ok(
+    shade
+      .match(/\d+/g)
+      .map(Number)
+      .every((part) => part < 60),
+    shade,
+  );
   await picture(page, 'desktop-dark');
 });
 
@@ -195,7 +255,10 @@ onPage('the switch is remembered', {}, async (page) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
 });
 
-for (const [width, height] of [[390, 844], [360, 640]]) {
+for (const [width, height] of [
+  [390, 844],
+  [360, 640],
+]) {
   onPage(`nothing is wider than a phone of ${width} px`, { width, height, hasTouch: true }, async (page) => {
     await fits(page);
     await picture(page, `phone-${width}`);
@@ -215,9 +278,18 @@ onPage('on paper it is light, open, and has nothing to press', { colorScheme: 'd
   await page.emulateMedia({ media: 'print' });
   const shade = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   assert.equal(shade, 'rgb(255, 255, 255)');
-  for (const what of ['#theme', 'input[type=search]', '#top nav', '.chips']) assert.equal(await page.locator(what).isVisible(), false, what);
-  assert.equal(await page.evaluate(() => document.querySelector('.sheet').scrollHeight - document.querySelector('.sheet').clientHeight), 0);
-  const folded = await page.$$eval('#overview details.more', (all) => all.filter((one) => !one.open && !one.closest('#s-timeline')).length);
+  for (const what of ['#theme', 'input[type=search]', '#top nav', '.chips'])
+    assert.equal(await page.locator(what).isVisible(), false, what);
+  assert.equal(
+    await page.evaluate(
+      () => document.querySelector('.sheet').scrollHeight - document.querySelector('.sheet').clientHeight,
+    ),
+    0,
+  );
+  const folded = await page.$$eval(
+    '#overview details.more',
+    (all) => all.filter((one) => !one.open && !one.closest('#s-timeline')).length,
+  );
   assert.equal(folded, 0);
   const pdf = await page.pdf({ format: 'A4' });
   assert.ok(pdf.length > 20000);
@@ -233,7 +305,8 @@ for (const colorScheme of ['light', 'dark']) {
       await page.locator('h1#symbol-title').waitFor();
       const inside = await seriousFindings(page);
       assert.deepEqual(inside.grave, []);
-      if (inside.mild.length) console.log(`  axe, less than serious, ${row.s} ${colorScheme}: ${inside.mild.join(', ')}`);
+      if (inside.mild.length)
+        console.log(`  axe, less than serious, ${row.s} ${colorScheme}: ${inside.mild.join(', ')}`);
     }
   });
 }
@@ -242,20 +315,58 @@ onPage('axe finds nothing serious on a phone', { width: 390, height: 844 }, asyn
   assert.deepEqual((await seriousFindings(page)).grave, []);
 });
 
+test('a run of which nothing is known opens all the same', async () => {
+  const path = join(OUT, 'report-bare.html');
+  const series = {
+    ...emptyDetail('AAPL'),
+    series: [
+      ['mse', 0.3712],
+      ['mae', 0.4105],
+      ['baseline_mse', null],
+    ],
+  };
+  writeFileSync(
+    path,
+    makeReport(barePage(), () => series),
+  );
+  const { page, done } = await visit(browser, address(path));
+  assert.match(await page.locator('h1').textContent(), /1 of 1 symbol was not done/);
+  assert.ok(await page.getByText('The run died').isVisible());
+  assert.equal(await page.locator('#s-failures').count(), 0);
+  await page.locator('.sym').click();
+  assert.ok(await page.getByText('0.3712').isVisible());
+  await done();
+});
+
 test('the file, and what scripts make of it, are valid HTML', async () => {
   const { HtmlValidate } = packages('html-validate');
   // The table's parts are shown as grids, so their roles must be said; the rest is about taste.
-  const off = ['no-redundant-role', 'long-title', 'no-inline-style', 'require-sri', 'attribute-boolean-style', 'prefer-native-element', 'no-trailing-whitespace', 'no-raw-characters', 'attribute-empty-style', 'doctype-style'];
+  const off = [
+    'no-redundant-role',
+    'long-title',
+    'no-inline-style',
+    'require-sri',
+    'attribute-boolean-style',
+    'prefer-native-element',
+    'no-trailing-whitespace',
+    'no-raw-characters',
+    'attribute-empty-style',
+    'doctype-style',
+  ];
   const rules = Object.fromEntries(off.map((rule) => [rule, 'off']));
   const validator = new HtmlValidate({ extends: ['html-validate:recommended'], rules });
-  const told = async (text) => (await validator.validateString(text)).results.flatMap((one) => one.messages.map((message) => `${message.line}: ${message.ruleId}: ${message.message}`));
+  const told = async (text) =>
+    (await validator.validateString(text)).results.flatMap((one) =>
+      one.messages.map((message) => `${message.line}: ${message.ruleId}: ${message.message}`),
+    );
   assert.deepEqual(await told(readFileSync(file, 'utf8')), []);
   const { page, done } = await visit(browser, url);
-  const body = () => page.evaluate(() => {
-    const copy = document.documentElement.cloneNode(true);
-    copy.querySelectorAll('script, style').forEach((one) => one.remove());
-    return `<!DOCTYPE html>\n${copy.outerHTML}`;
-  });
+  const body = () =>
+    page.evaluate(() => {
+      const copy = document.documentElement.cloneNode(true);
+      copy.querySelectorAll('script, style').forEach((one) => one.remove());
+      return `<!DOCTYPE html>\n${copy.outerHTML}`;
+    });
   assert.deepEqual(await told(await body()), []);
   await page.goto(`${url}#${encodeURIComponent(good.s)}`);
   await page.locator('.chart canvas').first().waitFor();
@@ -274,12 +385,15 @@ test('five hundred symbols open within two seconds and stay smooth', async () =>
   const page = await context.newPage();
   await page.addInitScript(() => {
     globalThis.longTasks = [];
-    new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((one) => Math.round(one.duration)))).observe({ type: 'longtask', buffered: true });
+    new PerformanceObserver((list) =>
+      longTasks.push(...list.getEntries().map((one) => Math.round(one.duration))),
+    ).observe({ type: 'longtask', buffered: true });
   });
   await page.goto(address(large));
   await page.waitForFunction(() => performance.getEntriesByName('ready').length > 0);
   const { ready, parsed, rows } = await page.evaluate(() => ({
-    ready: performance.getEntriesByName('ready')[0].startTime, parsed: performance.timing.domContentLoadedEventStart - performance.timing.navigationStart,
+    ready: performance.getEntriesByName('ready')[0].startTime,
+    parsed: performance.timing.domContentLoadedEventStart - performance.timing.navigationStart,
     rows: document.querySelectorAll('.symbols tbody tr').length,
   }));
   const opened = await page.evaluate(() => Math.max(0, ...longTasks));
@@ -294,7 +408,9 @@ test('five hundred symbols open within two seconds and stay smooth', async () =>
     await page.locator('.sheet').hover();
     for (let step = 0; step < 30; step += 1) await page.mouse.wheel(0, 600);
   });
-  console.log(`  ${rows} symbols, ${(statSync(large).size / 1e6).toFixed(1)} MB: parsed after ${Math.round(parsed)} ms, ready after ${Math.round(ready)} ms from the start of loading; longest task: opening ${opened} ms, sorting ${sorted} ms, filtering ${filtered} ms, scrolling ${scrolled} ms (0: none over 50)`);
+  console.log(
+    `  ${rows} symbols, ${(statSync(large).size / 1e6).toFixed(1)} MB: parsed after ${Math.round(parsed)} ms, ready after ${Math.round(ready)} ms from the start of loading; longest task: opening ${opened} ms, sorting ${sorted} ms, filtering ${filtered} ms, scrolling ${scrolled} ms (0: none over 50)`,
+  );
   await picture(page, 'desktop-500');
   await context.close();
   assert.ok(ready < 2000, `ready after ${ready} ms`);
@@ -302,7 +418,9 @@ test('five hundred symbols open within two seconds and stay smooth', async () =>
 
 /** The longest task, in ms, while something is done. */
 async function worstWhile(page, act) {
-  await page.evaluate(() => { longTasks.length = 0; });
+  await page.evaluate(() => {
+    longTasks.length = 0;
+  });
   await act();
   await page.waitForTimeout(300);
   return page.evaluate(() => Math.max(0, ...longTasks));

@@ -39,15 +39,25 @@ export const address = (path) => pathToFileURL(path).href;
  * with `done`, which fails if there were any.
  */
 export async function visit(browser, url, { width = 1280, height = 800, allowed = () => false, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, timezoneId: 'Europe/London', ...options });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    timezoneId: 'Europe/London',
+    ...options,
+  });
   const page = await context.newPage();
   const troubles = [];
-  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) troubles.push(`${message.type()}: ${message.text()}`); });
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) troubles.push(`${message.type()}: ${message.text()}`);
+  });
   page.on('pageerror', (error) => troubles.push(`uncaught: ${error.stack}`));
-  page.on('dialog', (dialog) => { troubles.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('dialog', (dialog) => {
+    troubles.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
   page.on('request', (request) => {
     const asked = request.url();
-    if (!asked.startsWith('data:') && asked.split('#')[0] !== url.split('#')[0] && !allowed(asked)) troubles.push(`request: ${asked}`);
+    if (!asked.startsWith('data:') && asked.split('#')[0] !== url.split('#')[0] && !allowed(asked))
+      troubles.push(`request: ${asked}`);
   });
   await page.goto(url);
   await page.waitForFunction(() => performance.getEntriesByName('ready').length > 0);
@@ -60,7 +70,9 @@ export async function visit(browser, url, { width = 1280, height = 800, allowed 
 
 /** The names in the table, in their order, as they are seen. */
 export function shownSymbols(page) {
-  return page.$$eval('.symbols tbody tr:not([hidden])', (rows) => rows.map((row) => row.querySelector('.sym').textContent));
+  return page.$$eval('.symbols tbody tr:not([hidden])', (rows) =>
+    rows.map((row) => row.querySelector('.sym').textContent),
+  );
 }
 
 /** Fails if anything but what scrolls by itself is wider than the window. */
@@ -72,10 +84,21 @@ export async function fits(page) {
 /** What axe finds that is serious or critical. */
 export async function seriousFindings(page) {
   await page.evaluate(packages('node:fs').readFileSync(packages.resolve('axe-core/axe.min.js'), 'utf8'));
-  const found = await page.evaluate(() => axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
+  const found = await page.evaluate(() =>
+    axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
   const grave = found.violations.filter((one) => ['serious', 'critical'].includes(one.impact));
-  const words = (one) => `${one.impact} ${one.id}: ${one.help}\n${one.nodes.slice(0, 4).map((node) => `    ${node.html.slice(0, 160)}\n    ${node.failureSummary?.split('\n').slice(1, 2)}`).join('\n')}`;
-  return { grave: grave.map(words), mild: found.violations.filter((one) => !grave.includes(one)).map((one) => `${one.impact} ${one.id} (${one.nodes.length})`) };
+  const words = (one) =>
+    `${one.impact} ${one.id}: ${one.help}\n${one.nodes
+      .slice(0, 4)
+      .map((node) => `    ${node.html.slice(0, 160)}\n    ${node.failureSummary?.split('\n').slice(1, 2)}`)
+      .join('\n')}`;
+  return {
+    grave: grave.map(words),
+    mild: found.violations
+      .filter((one) => !grave.includes(one))
+      .map((one) => `${one.impact} ${one.id} (${one.nodes.length})`),
+  };
 }
 
 /** A picture for eyes; it is not compared with anything. */

@@ -2,10 +2,27 @@
 // The page as a whole: views, addresses, keys, light and dark, print.
 
 /** What the page is at the moment. */
-const app = { page: null, parts: {}, table: null, timeline: null, opened: null, horizon: null, scroll: [0, 0], inside: false, detail: null };
+const app = {
+  page: null,
+  parts: {},
+  table: null,
+  timeline: null,
+  opened: null,
+  horizon: null,
+  scroll: [0, 0],
+  inside: false,
+  detail: null,
+};
 const LIVE = document.documentElement.hasAttribute('data-live');
 const THEME_KEY = 'mambafleet-theme';
-const BRIEFLY = [['failures', 'Failures'], ['symbols', 'Symbols'], ['compare', 'Changes'], ['timeline', 'Timeline'], ['evaluation', 'Forecasts'], ['time', 'Time']];
+const BRIEFLY = [
+  ['failures', 'Failures'],
+  ['symbols', 'Symbols'],
+  ['compare', 'Changes'],
+  ['timeline', 'Timeline'],
+  ['evaluation', 'Forecasts'],
+  ['time', 'Time'],
+];
 
 /** What was remembered, where storage is allowed. */
 function remembered(key) {
@@ -33,11 +50,21 @@ function isDark() {
 
 /** The switch between light and dark. */
 function themeButton() {
-  const node = button({ id: 'theme', class: 'controls', on: { click: () => setTheme(isDark() ? 'light' : 'dark', true) } });
-  const half = svg('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true' }, svg('circle', { cx: 8, cy: 8, r: 6.2, fill: 'none' }), svg('path', { d: 'M8 2a6 6 0 0 1 0 12z' }));
+  const node = button({
+    id: 'theme',
+    class: 'controls',
+    on: { click: () => setTheme(isDark() ? 'light' : 'dark', true) },
+  });
+  const half = svg(
+    'svg',
+    { viewBox: '0 0 16 16', 'aria-hidden': 'true' },
+    svg('circle', { cx: 8, cy: 8, r: 6.2, fill: 'none' }),
+    svg('path', { d: 'M8 2a6 6 0 0 1 0 12z' }),
+  );
   node.append(half);
   const name = () => {
-    for (const what of ['aria-label', 'title']) node.setAttribute(what, `Switch to ${isDark() ? 'light' : 'dark'} colours`);
+    for (const what of ['aria-label', 'title'])
+      node.setAttribute(what, `Switch to ${isDark() ? 'light' : 'dark'} colours`);
   };
   document.addEventListener('themed', name);
   name();
@@ -52,9 +79,10 @@ function setTheme(theme, keep) {
   redrawCharts();
 }
 
-/** Exchanges a part of the page; focus stays on what stands in the same place. */
+/** Exchanges a part of the page if it has changed; focus stays on what stands in the same place. */
 function swap(name, fresh) {
   const old = app.parts[name];
+  if (old && fresh && old.isEqualNode(fresh)) return old;
   const buttons = (node) => [...node.querySelectorAll('button, a')];
   const focused = old?.contains(document.activeElement) ? buttons(old).indexOf(document.activeElement) : -1;
   const node = fresh ?? el('span', { hidden: true });
@@ -75,7 +103,10 @@ function filterTable(name) {
 function showSection(id) {
   const node = document.getElementById(`s-${id}`);
   if (!node) return;
-  node.scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth', block: 'start' });
+  node.scrollIntoView({
+    behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth',
+    block: 'start',
+  });
   node.tabIndex = -1;
   node.focus({ preventScroll: true });
 }
@@ -83,7 +114,22 @@ function showSection(id) {
 /** The ways to the sections that there are. */
 function sectionNav() {
   const there = BRIEFLY.filter(([id]) => app.overview.querySelector(`#s-${id}`));
-  const links = there.map(([id, title]) => el('a', { href: `#s-${id}`, on: { click: (event) => { event.preventDefault(); leave(); showSection(id); } } }, title));
+  const links = there.map(([id, title]) =>
+    el(
+      'a',
+      {
+        href: `#s-${id}`,
+        on: {
+          click: (event) => {
+            event.preventDefault();
+            leave();
+            showSection(id);
+          },
+        },
+      },
+      title,
+    ),
+  );
   return el('nav', { class: 'controls', 'aria-label': 'Sections' }, links);
 }
 
@@ -95,12 +141,31 @@ function build(page) {
   app.table = createTable(page, openSymbol);
   app.timeline = createTimeline(page, openSymbol);
   if (before) inherit(app.table.state, before);
-  app.overview = el('div', { id: 'overview' }, swap('hero', hero(page, filterTable)), swap('failures', failures(page, filterTable)), swap('glance', glance(page, filterTable)), app.table.node,
-    swap('compare', compareSection(page)), app.timeline.node, swap('evaluation', evaluationSection(page)), swap('time', timeSection(page)));
+  app.overview = el(
+    'div',
+    { id: 'overview' },
+    swap('hero', hero(page, filterTable)),
+    swap('failures', failures(page, filterTable)),
+    swap('glance', glance(page, filterTable)),
+    app.table.node,
+    swap('compare', compareSection(page)),
+    app.timeline.node,
+    swap('evaluation', evaluationSection(page)),
+    swap('time', timeSection(page)),
+  );
   app.view = el('div', { id: 'symbol', hidden: true });
   document.getElementById('main').replaceChildren(app.overview, app.view);
-  document.getElementById('top').replaceChildren(...topBar(page, { nav: sectionNav(), theme: themeButton(), choose: chooseRun }));
-  document.getElementById('bottom').replaceChildren(`${page.program}, `, LIVE ? 'as of ' : 'written ', when(page.generated_at), '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.');
+  document
+    .getElementById('top')
+    .replaceChildren(...topBar(page, { nav: sectionNav(), theme: themeButton(), choose: chooseRun }));
+  document
+    .getElementById('bottom')
+    .replaceChildren(
+      `${page.program}, `,
+      LIVE ? 'as of ' : 'written ',
+      when(page.generated_at),
+      '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.',
+    );
   title();
   route();
   requestAnimationFrame(() => setTimeout(() => performance.mark('ready')));
@@ -212,8 +277,15 @@ async function showDetail(index, fresh) {
 function drawSymbol(fresh) {
   const order = walk();
   const parts = symbolView({
-    page: app.page, index: app.opened, detail: app.detail, place: [order.indexOf(app.opened), order.length], go,
-    horizon: app.horizon, choose: (h) => { app.horizon = h; },
+    page: app.page,
+    index: app.opened,
+    detail: app.detail,
+    place: [order.indexOf(app.opened), order.length],
+    go,
+    horizon: app.horizon,
+    choose: (h) => {
+      app.horizon = h;
+    },
   });
   app.parts.symbol ??= app.view.appendChild(el('div', {}));
   const folds = [...app.view.querySelectorAll('details')].map((one) => one.open);
@@ -222,7 +294,9 @@ function drawSymbol(fresh) {
     scrollTo(0, 0);
     document.getElementById('symbol-title').focus({ preventScroll: true });
   } else {
-    app.view.querySelectorAll('details').forEach((one, at) => { one.open = folds[at] ?? false; });
+    app.view.querySelectorAll('details').forEach((one, at) => {
+      one.open = folds[at] ?? false;
+    });
   }
 }
 
@@ -267,7 +341,9 @@ function listenOnce() {
   history.scrollRestoration = 'manual';
   addEventListener('hashchange', () => app.page && route());
   document.addEventListener('keydown', pressed);
-  document.addEventListener('click', (event) => { if (event.target.closest?.('a.sym')) app.inside = true; });
+  document.addEventListener('click', (event) => {
+    if (event.target.closest?.('a.sym')) app.inside = true;
+  });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(null, false));
   matchMedia('print').addEventListener('change', (event) => forPaper(event.matches));
   addEventListener('beforeprint', () => forPaper(true));

@@ -15,17 +15,29 @@ const STATES = {
   skipped: { label: 'skipped', icon: 'M2.5 2.5L6 6l-3.5 3.5M6.5 2.5L10 6l-3.5 3.5' },
   retrying: { label: 'retrying', icon: 'M9.8 4.5A4 4 0 1 0 10 6M10 2v2.7H7.3' },
   running: { label: 'running', icon: 'M4 2.5v7L9.5 6z' },
-  kept: { label: 'kept', more: 'the new model was worse, the old one stays', icon: 'M4.5 2L2 4.5 4.5 7M2 4.5h5a2.7 2.7 0 0 1 0 5.4H4' },
+  kept: {
+    label: 'kept',
+    more: 'the new model was worse, the old one stays',
+    icon: 'M4.5 2L2 4.5 4.5 7M2 4.5h5a2.7 2.7 0 0 1 0 5.4H4',
+  },
   trained: { label: 'trained', icon: 'M2 6.5L5 9.5l5-7' },
-  up_to_date: { label: 'up to date', more: 'nothing has changed since the newest generation', icon: 'M2.5 4.5h7M2.5 7.5h7' },
+  up_to_date: {
+    label: 'up to date',
+    more: 'nothing has changed since the newest generation',
+    icon: 'M2.5 4.5h7M2.5 7.5h7',
+  },
   waiting: { label: 'waiting', icon: 'M6 1.8a4.2 4.2 0 1 0 .01 0M6 3.5V6l1.8 1.4' },
 };
 const STATE_ORDER = Object.keys(STATES);
 
 /** The forecasts that are compared, as a table names them. */
 const CONTENDERS = {
-  model: 'model', raw: 'model, not shrunk', zero: 'no change', train_mean: 'mean of training',
-  ridge: 'ridge on lagged returns', ewma_quantiles: 'EWMA quantiles',
+  model: 'model',
+  raw: 'model, not shrunk',
+  zero: 'no change',
+  train_mean: 'mean of training',
+  ridge: 'ridge on lagged returns',
+  ewma_quantiles: 'EWMA quantiles',
 };
 
 /** Puts attributes on an element: `text`, `on` (listeners), `style` and `data` are objects or special. */
@@ -87,7 +99,8 @@ function isNumber(value) {
 /** A number with four significant digits. */
 function number(value, digits = 4) {
   if (!isNumber(value)) return DASH;
-  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6)) return value.toExponential(2).replace('-', '−');
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e6))
+    return value.toExponential(2).replace('-', '−');
   return value.toLocaleString('en-GB', { maximumSignificantDigits: digits, useGrouping: true }).replace('-', '−');
 }
 
@@ -133,16 +146,29 @@ function bytes(value) {
 }
 
 const DATE = new Intl.DateTimeFormat('en-GB', {
-  day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit',
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
 });
 const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
-const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
+const DAY = new Intl.DateTimeFormat('en-GB', {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  timeZone: 'UTC',
+});
 
 /** A moment in the reader's time zone, with UTC for machines and for those who hover. */
 function when(ms) {
   if (!isNumber(ms)) return el('span', { text: DASH });
   const moment = new Date(ms);
-  return el('time', { datetime: moment.toISOString(), title: `${moment.toISOString()} (UTC)`, text: DATE.format(moment) });
+  return el('time', {
+    datetime: moment.toISOString(),
+    title: `${moment.toISOString()} (UTC)`,
+    text: DATE.format(moment),
+  });
 }
 
 /** The time of day. */
@@ -193,18 +219,31 @@ function verdictOf(value, goodIsUp) {
 /** Terms with their values, as a list of definitions. */
 function facts(pairs, attributes = {}) {
   const shown = pairs.filter(([, value]) => value !== null && value !== undefined);
-  return el('dl', { class: 'facts', ...attributes }, shown.map(([name, value]) => el('div', {}, el('dt', { text: name }), el('dd', {}, value))));
+  return el(
+    'dl',
+    { class: 'facts', ...attributes },
+    shown.map(([name, value]) => el('div', {}, el('dt', { text: name }), el('dd', {}, value))),
+  );
 }
 
 /** A table in a box of its own that scrolls; `head` are the column titles. Cells are nodes or strings. */
 function table(caption, head, rows, { numeric = [] } = {}) {
   const kind = (at) => (numeric.includes(at) ? 'num' : null);
   const title = head.map((text, at) => el('th', { scope: 'col', class: kind(at) }, text));
-  const line = (cells) => el('tr', {}, cells.map((cell, at) => (
-    at === 0 ? el('th', { scope: 'row' }, cell) : el('td', { class: kind(at) }, cell))));
+  const line = (cells) =>
+    el(
+      'tr',
+      {},
+      cells.map((cell, at) => (at === 0 ? el('th', { scope: 'row' }, cell) : el('td', { class: kind(at) }, cell))),
+    );
   const body = rows.map(line);
-  const whole = el('table', { class: 'plain' }, el('caption', { class: 'sr', text: caption }),
-    el('thead', {}, el('tr', {}, title)), el('tbody', {}, body));
+  const whole = el(
+    'table',
+    { class: 'plain' },
+    el('caption', { class: 'sr', text: caption }),
+    el('thead', {}, el('tr', {}, title)),
+    el('tbody', {}, body),
+  );
   return scrolling(caption, whole);
 }
 
@@ -227,4 +266,32 @@ function throttled(act, ms) {
     newest = given;
     if (timer === null) timer = setTimeout(fire, Math.max(0, last + ms - performance.now()));
   };
+}
+
+/** A small box beside what the pointer or the focus is on. */
+function tooltip() {
+  const node = el('div', { class: 'tip', role: 'tooltip', hidden: true });
+  const hide = () => {
+    node.hidden = true;
+  };
+  const show = (target, lines) => {
+    node.replaceChildren(...lines.filter(Boolean).map((text, at) => el(at ? 'span' : 'b', { text })));
+    node.hidden = false;
+    const [box, own] = [target.getBoundingClientRect(), node.getBoundingClientRect()];
+    const left = Math.max(8, Math.min(innerWidth - own.width - 8, Math.max(box.left, 8)));
+    const above = box.top - own.height - 8;
+    node.style.left = `${left}px`;
+    node.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+  };
+  return { node, show, hide };
+}
+
+/** The share of skill that fills half a bar: what nine in ten symbols stay below. */
+function skillScale(rows) {
+  const all = rows
+    .map(skillOf)
+    .filter(isNumber)
+    .map(Math.abs)
+    .sort((a, b) => a - b);
+  return Math.max(0.02, all[Math.floor(all.length * 0.9)] ?? 0.1);
 }

@@ -35,41 +35,58 @@ function sparkline(losses) {
   const y = (loss) => (high === low ? 12 : 21 - (18 * (loss - low)) / (high - low)).toFixed(1);
   const points = kept.map(([at, loss]) => `${x(at)},${y(loss)}`).join(' ');
   const [bestAt] = kept.reduce((best, one) => (one[1] < best[1] ? one : best));
-  const label = `Validation loss from ${number(kept[0][1])} to ${number(kept[kept.length - 1][1])}, lowest ${number(low)}`;
-  return svg('svg', { class: 'spark', viewBox: '0 0 100 24', role: 'img', 'aria-label': label },
-    svg('polyline', { points }), svg('circle', { cx: x(bestAt), cy: y(low), r: 2.2 }));
+  const [start, end] = [kept[0][1], kept[kept.length - 1][1]];
+  const label = `Validation loss from ${number(start)} to ${number(end)}, lowest ${number(low)}`;
+  return svg(
+    'svg',
+    { class: 'spark', viewBox: '0 0 100 24', role: 'img', 'aria-label': label },
+    svg('polyline', { points }),
+    svg('circle', { cx: x(bestAt), cy: y(low), r: 2.2 }),
+  );
 }
 
 /** A bar to the right (good) or left (bad) of a middle line; `scale` is the share that fills a half. */
 function skillBar(skill, scale) {
   if (!isNumber(skill)) return null;
   const width = Math.min(1, Math.abs(skill) / scale) * 50;
-  const bar = el('i', { style: { width: `${width.toFixed(1)}%`, left: `${(skill < 0 ? 50 - width : 50).toFixed(1)}%` } });
+  const bar = el('i', {
+    style: { width: `${width.toFixed(1)}%`, left: `${(skill < 0 ? 50 - width : 50).toFixed(1)}%` },
+  });
   return el('span', { class: `skillbar ${skill < 0 ? 'bad' : 'good'}`, 'aria-hidden': 'true' }, bar);
 }
 
 /** From smallest to largest with the median, on a scale that holds nought. */
 function spread({ min, median, max }, limit) {
   const x = (value) => (50 + (50 * Math.max(-limit, Math.min(limit, value))) / limit).toFixed(1);
-  return svg('svg', { class: 'spread', viewBox: '0 0 100 16', 'aria-hidden': 'true', preserveAspectRatio: 'none' },
+  return svg(
+    'svg',
+    { class: 'spread', viewBox: '0 0 100 16', 'aria-hidden': 'true', preserveAspectRatio: 'none' },
     svg('line', { class: 'zero', x1: 50, x2: 50, y1: 0, y2: 16 }),
     svg('line', { class: 'whole', x1: x(min), x2: x(max), y1: 8, y2: 8 }),
-    svg('line', { class: 'median', x1: x(median), x2: x(median), y1: 3, y2: 13 }));
+    svg('line', { class: 'median', x1: x(median), x2: x(median), y1: 3, y2: 13 }),
+  );
 }
 
 /** Axes in the page's colours. `grid` is left out where lines would say nothing. */
 function axes(x, y) {
   const common = () => ({
-    stroke: colour('muted'), font: '11px system-ui, sans-serif',
-    grid: { stroke: colour('grid'), width: 1 }, ticks: { show: false },
+    stroke: colour('muted'),
+    font: '11px system-ui, sans-serif',
+    grid: { stroke: colour('grid'), width: 1 },
+    ticks: { show: false },
   });
-  return [{ ...common(), size: 26, gap: 4, ...x }, { ...common(), size: 52, gap: 4, ...y }];
+  return [
+    { ...common(), size: 26, gap: 4, ...x },
+    { ...common(), size: 52, gap: 4, ...y },
+  ];
 }
 
 /** What all large charts share. */
 function plotOptions(given) {
   return {
-    legend: { show: false }, padding: [8, 18, 0, 0], ...given,
+    legend: { show: false },
+    padding: [8, 18, 0, 0],
+    ...given,
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 }, ...given.cursor },
   };
 }
@@ -79,10 +96,18 @@ function plotOptions(given) {
  * and data, `read(at)` the values at a place in words (for pointer and arrow keys), `label` what it shows.
  */
 function chart({ label, height, build, read, key = [] }) {
-  const box = el('div', { class: 'chart', role: 'img', tabindex: '0', 'aria-label': label, style: { height: `${height}px` } });
+  const box = el('div', {
+    class: 'chart',
+    role: 'img',
+    tabindex: '0',
+    'aria-label': label,
+    style: { height: `${height}px` },
+  });
   const told = el('p', { class: 'readout', 'aria-live': 'polite', text: read ? read(null) : '' });
   const state = { box, plot: null, draw: null };
-  const follow = (plot) => { if (read) told.textContent = read(plot.cursor.idx ?? null); };
+  const follow = (plot) => {
+    if (read) told.textContent = read(plot.cursor.idx ?? null);
+  };
   state.draw = () => {
     const width = Math.floor(box.clientWidth);
     if (width < 40) return;
@@ -118,7 +143,11 @@ function step({ plot }, event) {
 /** What the colours of a chart mean. */
 function legend(key) {
   if (!key.length) return null;
-  return el('ul', { class: 'legend' }, key.map(([name, kind]) => el('li', {}, el('i', { class: `key ${kind}` }), name)));
+  return el(
+    'ul',
+    { class: 'legend' },
+    key.map(([name, kind]) => el('li', {}, el('i', { class: `key ${kind}` }), name)),
+  );
 }
 
 /** Draws every chart that is still on the page anew, as after a change of colours. */
@@ -155,9 +184,10 @@ function dots(name, size) {
 function curvesChart({ train, val, best }) {
   const epochs = Math.max(train.length, val.length);
   const x = Array.from({ length: epochs }, (_, at) => at + 1);
-  const told = (at) => (at === null
-    ? `${plural(epochs, 'epoch')}${best ? `, the best is ${best} with ${number(val[best - 1])}` : ''}`
-    : `epoch ${at + 1}: training ${number(train[at])}, validation ${number(val[at])}`);
+  const told = (at) =>
+    at === null
+      ? `${plural(epochs, 'epoch')}${best ? `, the best is ${best} with ${number(val[best - 1])}` : ''}`
+      : `epoch ${at + 1}: training ${number(train[at])}, validation ${number(val[at])}`;
   const mark = (plot) => {
     if (!best) return;
     const [left, { top, height }] = [plot.valToPos(best, 'x', true), plot.bbox];
@@ -168,15 +198,27 @@ function curvesChart({ train, val, best }) {
   };
   const build = () => ({
     options: {
-      scales: { x: { time: false } }, hooks: { draw: [mark] },
-      axes: axes({ incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, { values: (_, all) => all.map((one) => number(one)) }),
-      series: [{}, line('series-b', { points: hollow(epochs < 30, 5) }), line('series-a', { points: hollow(epochs < 30, 5) })],
+      scales: { x: { time: false } },
+      hooks: { draw: [mark] },
+      axes: axes(
+        { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] },
+        { values: (_, all) => all.map((one) => number(one)) },
+      ),
+      series: [
+        {},
+        line('series-b', { points: hollow(epochs < 30, 5) }),
+        line('series-a', { points: hollow(epochs < 30, 5) }),
+      ],
     },
     data: [x, train, val],
   });
-  const key = [['training', 'line b'], ['validation', 'line a']];
+  const key = [
+    ['training', 'line b'],
+    ['validation', 'line a'],
+  ];
   if (best) key.push(['best epoch', 'dash']);
-  const label = `Learning curves over ${plural(epochs, 'epoch')}. Validation loss ${number(val[0])} at first, ${number(val[val.length - 1])} at the end.`;
+  const ends = `Validation loss ${number(val[0])} at first, ${number(val[val.length - 1])} at the end.`;
+  const label = `Learning curves over ${plural(epochs, 'epoch')}. ${ends}`;
   return chart({ label, height: 220, build, read: told, key });
 }
 
@@ -203,11 +245,14 @@ function fanWords(fan, h, at) {
   const span = (low, high) => Math.round((fan.levels[high] - fan.levels[low]) * 100);
   const last = fan.levels.length - 1;
   if (at === null) {
-    return `${plural(outcomes.length, 'day')} from ${dayOf(fan.days[0])} to ${dayOf(fan.days[fan.days.length - 1])}; ${percent(insideShare(rows, outcomes), 0)} of what happened lies inside the ${span(0, last)} % interval`;
+    const days = `${plural(outcomes.length, 'day')} from ${dayOf(fan.days[0])} to ${dayOf(fan.days[fan.days.length - 1])}`;
+    const inside = percent(insideShare(rows, outcomes), 0);
+    return `${days}; ${inside} of what happened lies inside the ${span(0, last)} % interval`;
   }
   const row = rows[at];
-  const bands = fan.levels.slice(0, Math.floor(fan.levels.length / 2)).map((_, low) => (
-    `${span(low, last - low)} % between ${signed(row[low])} and ${signed(row[last - low])}`));
+  const bands = fan.levels
+    .slice(0, Math.floor(fan.levels.length / 2))
+    .map((_, low) => `${span(low, last - low)} % between ${signed(row[low])} and ${signed(row[last - low])}`);
   const median = fan.levels.length % 2 ? `median ${signed(row[last / 2])}, ` : '';
   return `${dayOf(fan.days[at])}: ${median}${bands.reverse().join(', ')}; happened ${signed(outcomes[at])}`;
 }
@@ -231,14 +276,24 @@ function fanChart(fan, h) {
     options: {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'UTC'),
       axes: axes({ values: monthLabels, space: 70 }, { values: (_, all) => all.map((one) => `${number(one)} %`) }),
-      series: [{}, ...fan.levels.map((_, level) => (
-        level * 2 === last ? line('series-a', { width: 1.25 }) : edge())), dots('ink', width > 600 ? 4.5 : 3.5), dots('bad', width > 600 ? 5.5 : 4.5)],
-      bands: Array.from({ length: pairs }, (_, low) => ({ series: [last - low + 1, low + 1], fill: colour('series-a', 0.16 + 0.12 * low) })),
+      series: [
+        {},
+        ...fan.levels.map((_, level) => (level * 2 === last ? line('series-a', { width: 1.25 }) : edge())),
+        dots('ink', width > 600 ? 4.5 : 3.5),
+        dots('bad', width > 600 ? 5.5 : 4.5),
+      ],
+      bands: Array.from({ length: pairs }, (_, low) => ({
+        series: [last - low + 1, low + 1],
+        fill: colour('series-a', 0.16 + 0.12 * low),
+      })),
       cursor: { points: { show: false } },
     },
     data: [fan.days.map((day) => day * 86400), ...columns, inside, outside],
   });
-  const key = Array.from({ length: pairs }, (_, low) => [`${Math.round((fan.levels[last - low] - fan.levels[low]) * 100)} % interval`, `band b${low}`]);
+  const key = Array.from({ length: pairs }, (_, low) => [
+    `${Math.round((fan.levels[last - low] - fan.levels[low]) * 100)} % interval`,
+    `band b${low}`,
+  ]);
   key.push(['median', 'line a'], ['happened', 'dot'], ['happened outside', 'dot out']);
   const label = `Forecasts over ${plural(fan.horizons[h], 'bar')} against what happened. ${fanWords(fan, h, null)}.`;
   return chart({ label, height: 300, build, read: (at) => fanWords(fan, h, at), key });
@@ -246,22 +301,46 @@ function fanChart(fan, h) {
 
 /** Observed shares against levels. */
 function calibrationChart({ h, n, levels, model, base }) {
-  const told = (at) => (at === null ? `${plural(n, 'forecast')}; on the diagonal is perfect`
-    : `level ${percent(levels[at], 0)}: at or below it fell ${percent(model[at])}${base?.length ? `, baseline ${percent(base[at])}` : ''}`);
+  const told = (at) =>
+    at === null
+      ? `${plural(n, 'forecast')}; on the diagonal is perfect`
+      : `level ${percent(levels[at], 0)}: at or below it fell ${percent(model[at])}${base?.length ? `, baseline ${percent(base[at])}` : ''}`;
   const unit = { range: () => [0, 1] };
   const shares = { values: (_, all) => all.map((one) => percent(one, 0)) };
   const build = () => ({
     options: {
-      scales: { x: { time: false, ...unit }, y: unit }, axes: axes(shares, shares),
-      series: [{}, line('muted', { dash: [4, 4], width: 1 }),
-        line('series-b', { points: hollow(true, 6) }), line('series-a', { points: { show: true, size: 7, fill: colour('series-a') } })],
+      scales: { x: { time: false, ...unit }, y: unit },
+      axes: axes(shares, shares),
+      series: [
+        {},
+        line('muted', { dash: [4, 4], width: 1 }),
+        line('series-b', { points: hollow(true, 6) }),
+        line('series-a', { points: { show: true, size: 7, fill: colour('series-a') } }),
+      ],
     },
-    data: [[0, ...levels, 1], [0, ...levels, 1], [null, ...padded(base, levels), null], [null, ...model, null]],
+    data: [
+      [0, ...levels, 1],
+      [0, ...levels, 1],
+      [null, ...padded(base, levels), null],
+      [null, ...model, null],
+    ],
   });
   const read = (at) => told(at === null || at < 1 || at > levels.length ? null : at - 1);
   const worst = Math.max(...levels.map((level, at) => Math.abs(model[at] - level)));
-  const label = `Calibration at ${plural(h, 'bar')}: the share of outcomes at or below each quantile. Largest distance from the diagonal: ${percent(worst)}.`;
-  return chart({ label, height: 260, build, read, key: [['model', 'line a'], ['baseline', 'line b'], ['perfect', 'dash']] });
+  const label =
+    `Calibration at ${plural(h, 'bar')}: the share of outcomes at or below each quantile. ` +
+    `Largest distance from the diagonal: ${percent(worst)}.`;
+  return chart({
+    label,
+    height: 260,
+    build,
+    read,
+    key: [
+      ['model', 'line a'],
+      ['baseline', 'line b'],
+      ['perfect', 'dash'],
+    ],
+  });
 }
 
 /** Values, or as many nulls as there are places. */
@@ -269,21 +348,45 @@ function padded(values, places) {
   return values?.length ? values : places.map(() => null);
 }
 
+/** One generation in words. */
+function generationWords({ gen, damaged, test, base }) {
+  return `generation ${gen}: ${damaged ? `damaged, ${damaged}` : `test loss ${number(test)}, baseline ${number(base)}`}`;
+}
+
 /** Test loss and baseline by generation. */
 function historyChart(history) {
   const at = history.map((_, index) => index);
   const [test, base] = [history.map((one) => one.test), history.map((one) => one.base)];
-  const told = (index) => (index === null ? `${plural(history.length, 'generation')} in the store`
-    : `generation ${history[index].gen}: ${history[index].damaged ? `damaged, ${history[index].damaged}` : `test loss ${number(test[index])}, baseline ${number(base[index])}`}`);
+  const told = (index) =>
+    index === null ? `${plural(history.length, 'generation')} in the store` : generationWords(history[index]);
   const build = () => ({
     options: {
       scales: { x: { time: false, range: () => [-0.5, history.length - 0.5] } },
-      axes: axes({ incrs: [1, 2, 5, 10, 20, 50], values: (_, all) => all.map((one) => (history[one] ? `${history[one].gen}` : '')) },
-        { values: (_, all) => all.map((one) => number(one)) }),
-      series: [{}, line('series-b', { points: hollow(true, 6), dash: [5, 4] }), line('series-a', { points: { show: true, size: 6, fill: colour('series-a') } })],
+      axes: axes(
+        {
+          incrs: [1, 2, 5, 10, 20, 50],
+          values: (_, all) => all.map((one) => (history[one] ? `${history[one].gen}` : '')),
+        },
+        { values: (_, all) => all.map((one) => number(one)) },
+      ),
+      series: [
+        {},
+        line('series-b', { points: hollow(true, 6), dash: [5, 4] }),
+        line('series-a', { points: { show: true, size: 6, fill: colour('series-a') } }),
+      ],
     },
     data: [at, base, test],
   });
-  const label = `Test loss of ${plural(history.length, 'generation')}, beside the baseline: ${listed(test.map((one) => number(one)))}.`;
-  return chart({ label, height: 220, build, read: told, key: [['test loss', 'line a'], ['baseline', 'line b dashed']] });
+  const losses = listed(test.map((one) => number(one)));
+  const label = `Test loss of ${plural(history.length, 'generation')}, beside the baseline: ${losses}.`;
+  return chart({
+    label,
+    height: 220,
+    build,
+    read: told,
+    key: [
+      ['test loss', 'line a'],
+      ['baseline', 'line b dashed'],
+    ],
+  });
 }

@@ -21,7 +21,10 @@ function sayRun() {
 /** Asks the server; throws unless it answers with JSON. */
 async function ask(path, query) {
   const given = Object.entries(query).filter(([, value]) => value !== null);
-  const answer = await fetch(`${path}?${new URLSearchParams(given)}`, { headers: { accept: 'application/json' }, cache: 'no-store' });
+  const answer = await fetch(`${path}?${new URLSearchParams(given)}`, {
+    headers: { accept: 'application/json' },
+    cache: 'no-store',
+  });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
   return answer.json();
 }
@@ -38,7 +41,16 @@ async function loadPage() {
     page = await ask('/api/page', { run: link.chosen });
   } catch (error) {
     if (app.page) say('lost');
-    else document.getElementById('main').replaceChildren(el('p', { class: 'panel', role: 'status' }, `There is no run to show yet (${error.message}). This page looks again every few seconds.`));
+    else
+      document
+        .getElementById('main')
+        .replaceChildren(
+          el(
+            'p',
+            { class: 'panel', role: 'status' },
+            `There is no run to show yet (${error.message}). This page looks again every few seconds.`,
+          ),
+        );
     return again(loadPage);
   }
   link.retry = 0;
@@ -55,7 +67,11 @@ function again(act) {
 
 /** Whether two pages have the same symbols in the same places. */
 function sameSymbols(a, b) {
-  return a.run.id === b.run.id && a.symbols.length === b.symbols.length && a.symbols.every((row, at) => row.s === b.symbols[at].s);
+  return (
+    a.run.id === b.run.id &&
+    a.symbols.length === b.symbols.length &&
+    a.symbols.every((row, at) => row.s === b.symbols[at].s)
+  );
 }
 
 /** Takes a page over: into what is shown if it is the same run, anew if not. */
@@ -103,7 +119,10 @@ function failed(source) {
   if (source.readyState === EventSource.CLOSED && source === link.source) again(loadPage);
 }
 
-const summaryLater = throttled(() => { refreshSummary(); sayRun(); }, 1000);
+const summaryLater = throttled(() => {
+  refreshSummary();
+  sayRun();
+}, 1000);
 const timelineLater = throttled(() => app.timeline.update(), 1000);
 const openedLater = throttled(() => refreshOpened(), 2000);
 const rowsLater = throttled(() => {
@@ -143,7 +162,14 @@ function runsCame(runs) {
   app.page.runs = runs;
   showRuns();
   const newest = runs.find((run) => run.state === 'running');
-  if (!link.chosen && newest && newest.id !== app.page.run.id && app.page.run.state !== 'running' && app.opened === null) loadPage();
+  if (
+    !link.chosen &&
+    newest &&
+    newest.id !== app.page.run.id &&
+    app.page.run.state !== 'running' &&
+    app.opened === null
+  )
+    loadPage();
 }
 
 /** Brings the list of runs up to date. */

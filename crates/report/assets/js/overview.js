@@ -8,21 +8,38 @@ const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'int
 /** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
 function topBar(page, { nav, theme, choose }) {
   const pick = page.live && page.runs.length ? runPicker(page, choose) : null;
-  const status = page.live ? el('span', { id: 'live', class: 'pill', role: 'status', data: { live: 'wait' }, text: 'connecting' }) : null;
+  const status = page.live
+    ? el('span', { id: 'live', class: 'pill', role: 'status', data: { live: 'wait' }, text: 'connecting' })
+    : null;
   const demo = page.synthetic ? el('span', { class: 'pill demo', text: 'synthetic demo data' }) : null;
-  return [el('span', { class: 'brand' }, mark(), 'mambafleet'), nav, el('span', { class: 'gap' }), demo, status, pick, theme].filter(Boolean);
+  return [
+    el('span', { class: 'brand' }, mark(), 'mambafleet'),
+    nav,
+    el('span', { class: 'gap' }),
+    demo,
+    status,
+    pick,
+    theme,
+  ].filter(Boolean);
 }
 
 /** The product's mark. */
 function mark() {
-  return svg('svg', { viewBox: '0 0 24 24', class: 'mark', 'aria-hidden': 'true' },
-    svg('path', { d: 'M3 16c3 0 3-8 6-8s3 8 6 8 3-8 6-8' }), svg('circle', { cx: 21, cy: 8, r: 1.6 }));
+  return svg(
+    'svg',
+    { viewBox: '0 0 24 24', class: 'mark', 'aria-hidden': 'true' },
+    svg('path', { d: 'M3 16c3 0 3-8 6-8s3 8 6 8 3-8 6-8' }),
+    svg('circle', { cx: 21, cy: 8, r: 1.6 }),
+  );
 }
 
 /** The list of runs. */
 function runPicker(page, choose) {
-  const words = (run) => `${run.id} · ${run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`}`;
-  const options = page.runs.map((run) => el('option', { value: run.id, selected: run.id === page.run.id, text: words(run) }));
+  const words = (run) =>
+    `${run.id} · ${run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`}`;
+  const options = page.runs.map((run) =>
+    el('option', { value: run.id, selected: run.id === page.run.id, text: words(run) }),
+  );
   const select = el('select', { id: 'runs', 'aria-label': 'Run', on: { change: () => choose(select.value) } }, options);
   return select;
 }
@@ -79,14 +96,21 @@ function runFacts(page) {
     run.state === 'running' ? ['Left', roughly(left)] : ['Took', duration(run.seconds)],
     ['Workers', `${count(run.workers)} × ${plural(run.threads, 'thread')}`],
     run.deadline ? ['Deadline', when(run.deadline)] : [null, null],
-    ['Last good run', success ? el('span', {}, when(success.finished_at), success.run === run.id ? ' (this one)' : '') : 'none'],
+    [
+      'Last good run',
+      success ? el('span', {}, when(success.finished_at), success.run === run.id ? ' (this one)' : '') : 'none',
+    ],
   ]);
 }
 
 /** What went wrong with the run as a whole, as pairs of kind and text. */
 function troublesOf({ run, symbols }) {
   const notes = [];
-  if (run.state === 'died') notes.push(['bad', 'The run died: its process ended without a word. What was committed stands; train --resume does the rest.']);
+  if (run.state === 'died')
+    notes.push([
+      'bad',
+      'The run died: its process ended without a word. What was committed stands; train --resume does the rest.',
+    ]);
   if (run.signal) notes.push(['warn', `${run.signal} ended the run before it was done; train --resume does the rest.`]);
   const reasons = new Map();
   for (const row of symbols.filter((one) => one.state === 'skipped' || one.state === 'interrupted')) {
@@ -100,15 +124,23 @@ function troublesOf({ run, symbols }) {
 /** What must be known about the run before its figures are read. */
 function remarksOf({ run, synthetic, compare }) {
   const notes = [];
-  if (synthetic) notes.push(['info', 'Prices are made by the built-in generator: nothing here says anything about a market.']);
+  if (synthetic)
+    notes.push(['info', 'Prices are made by the built-in generator: nothing here says anything about a market.']);
   if (run.resumes) notes.push(['info', `It goes on where run ${run.resumes} was left.`]);
-  if (compare?.missing.length) notes.push(['info', `Not in this run, but in the one before: ${namesOf(compare.missing)}.`]);
+  if (compare?.missing.length)
+    notes.push(['info', `Not in this run, but in the one before: ${namesOf(compare.missing)}.`]);
   return notes;
 }
 
 /** Notes below each other. */
 function noteList(notes) {
-  return notes.length ? el('div', { class: 'notes' }, notes.map(([kind, text]) => el('p', { class: `note ${kind}`, text }))) : null;
+  return notes.length
+    ? el(
+        'div',
+        { class: 'notes' },
+        notes.map(([kind, text]) => el('p', { class: `note ${kind}`, text })),
+      )
+    : null;
 }
 
 /** Names, the first dozen of them. */
@@ -126,29 +158,79 @@ function stateCounts(page) {
 /** The outcomes as one stacked bar; each part filters the table. */
 function outcomeBar(page, filter) {
   const counts = stateCounts(page);
-  const bar = el('div', { class: 'stack', 'aria-hidden': 'true' }, counts.map(([state, many]) => (
-    el('span', { data: { state }, style: { 'flex-grow': many }, title: `${many} ${STATES[state].label}`, on: { click: () => filter(state) } }))));
-  const parts = counts.map(([state, many]) => button({
-    class: 'part', data: { state }, title: 'Show in the table', on: { click: () => filter(state) },
-  }, icon(state), el('b', { text: count(many) }), ` ${STATES[state].label}`));
-  return el('div', { class: 'outcomes' }, bar, el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes; each filters the table' }, parts));
+  const bar = el(
+    'div',
+    { class: 'stack', 'aria-hidden': 'true' },
+    counts.map(([state, many]) =>
+      el('span', {
+        data: { state },
+        style: { 'flex-grow': many },
+        title: `${many} ${STATES[state].label}`,
+        on: { click: () => filter(state) },
+      }),
+    ),
+  );
+  const parts = counts.map(([state, many]) =>
+    button(
+      {
+        class: 'part',
+        data: { state },
+        title: 'Show in the table',
+        on: { click: () => filter(state) },
+      },
+      icon(state),
+      el('b', { text: count(many) }),
+      ` ${STATES[state].label}`,
+    ),
+  );
+  return el(
+    'div',
+    { class: 'outcomes' },
+    bar,
+    el('div', { class: 'parts', role: 'group', 'aria-label': 'Outcomes; each filters the table' }, parts),
+  );
 }
 
 /** The top of the page: the verdict, facts, outcomes, notes. */
 function hero(page, filter) {
-  const heading = el('h1', { class: moodOf(page) }, el('span', { class: 'eyebrow' }, `Run ${page.run.id}`), el('span', { class: 'sr', text: ': ' }), verdictWords(page));
-  return el('section', { class: 'panel hero', 'aria-label': 'How the run went' }, heading, runFacts(page), outcomeBar(page, filter), noteList(troublesOf(page)));
+  const heading = el(
+    'h1',
+    { class: moodOf(page) },
+    el('span', { class: 'eyebrow' }, `Run ${page.run.id}`),
+    el('span', { class: 'sr', text: ': ' }),
+    verdictWords(page),
+  );
+  return el(
+    'section',
+    { class: 'panel hero', 'aria-label': 'How the run went' },
+    heading,
+    runFacts(page),
+    outcomeBar(page, filter),
+    noteList(troublesOf(page)),
+  );
 }
 
 /** What the run came to, in figures. */
 function glance(page, filter) {
-  return el('section', { class: 'panel', 'aria-label': 'The run in figures' }, tiles(page, filter), noteList(remarksOf(page)), facts([['Store', el('code', { text: page.run.store })], ['Record', el('code', { text: page.run.record })]]));
+  return el(
+    'section',
+    { class: 'panel', 'aria-label': 'The run in figures' },
+    tiles(page, filter),
+    noteList(remarksOf(page)),
+    facts([
+      ['Store', el('code', { text: page.run.store })],
+      ['Record', el('code', { text: page.run.record })],
+    ]),
+  );
 }
 
 /** Figures of the whole run; some filter the table. */
 function tiles(page, filter) {
   const rows = page.symbols.filter(isCurrent);
-  const skills = rows.map(skillOf).filter(isNumber).sort((a, b) => a - b);
+  const skills = rows
+    .map(skillOf)
+    .filter(isNumber)
+    .sort((a, b) => a - b);
   const ahead = skills.filter((one) => one > 0).length;
   const median = skills.length ? (skills[(skills.length - 1) >> 1] + skills[skills.length >> 1]) / 2 : null;
   const worse = rows.filter(QUESTIONS.worse.test).length;
@@ -156,17 +238,38 @@ function tiles(page, filter) {
   const retried = page.symbols.filter(QUESTIONS.retried.test).length;
   const most = rangeOf(page.symbols.map((row) => row.memory))?.[1] ?? page.time?.worker_memory;
   const locks = page.symbols.reduce((sum, row) => sum + (row.lock ?? 0), 0);
-  return el('ul', { class: 'tiles' },
-    tile('Better than the baseline', skills.length ? `${ahead} of ${skills.length}` : DASH, median === null ? '' : `median skill ${percent(median, 1, true)}`),
-    tile('Worse than last generation', count(worse), better ? `${count(better)} better` : '', worse ? () => filter('worse') : null),
-    tile('Retried', count(retried), retried ? 'needed more than one attempt' : 'all at the first attempt', retried ? () => filter('retried') : null),
+  return el(
+    'ul',
+    { class: 'tiles' },
+    tile(
+      'Better than the baseline',
+      skills.length ? `${ahead} of ${skills.length}` : DASH,
+      median === null ? '' : `median skill ${percent(median, 1, true)}`,
+    ),
+    tile(
+      'Worse than last generation',
+      count(worse),
+      better ? `${count(better)} better` : '',
+      worse ? () => filter('worse') : null,
+    ),
+    tile(
+      'Retried',
+      count(retried),
+      retried ? 'needed more than one attempt' : 'all at the first attempt',
+      retried ? () => filter('retried') : null,
+    ),
     tile('Waited for locks', duration(locks), 'all symbols together'),
-    tile('Most memory', bytes(most), 'of one worker'));
+    tile('Most memory', bytes(most), 'of one worker'),
+  );
 }
 
 /** One figure with what it is. */
 function tile(title, value, more, act = null) {
-  const inner = [el('span', { class: 'tile-title', text: title }), el('b', { text: value }), el('small', { text: more })];
+  const inner = [
+    el('span', { class: 'tile-title', text: title }),
+    el('b', { text: value }),
+    el('small', { text: more }),
+  ];
   return el('li', {}, act ? button({ class: 'tile', on: { click: act } }, inner) : el('div', { class: 'tile' }, inner));
 }
 
@@ -176,21 +279,42 @@ function failures(page, filter) {
   if (!failed.length) return null;
   const kinds = new Map();
   for (const row of failed) kinds.set(row.kind ?? 'unknown', (kinds.get(row.kind ?? 'unknown') ?? 0) + 1);
-  const words = [...kinds].sort((a, b) => b[1] - a[1]).map(([kind, many]) => `${many} × ${kind.replaceAll('_', ' ')}`).join(' · ');
+  const words = [...kinds]
+    .sort((a, b) => b[1] - a[1])
+    .map(([kind, many]) => `${many} × ${kind.replaceAll('_', ' ')}`)
+    .join(' · ');
   const rest = failed.length - FAILURES_SHOWN;
   const list = el('ol', { class: 'failures' }, failed.slice(0, FAILURES_SHOWN).map(failure));
-  const more = rest > 0 ? el('p', {}, button({ on: { click: () => filter('failed') } }, `${plural(rest, 'more failure')} in the table`)) : null;
+  const more =
+    rest > 0
+      ? el('p', {}, button({ on: { click: () => filter('failed') } }, `${plural(rest, 'more failure')} in the table`))
+      : null;
   return section('failures', 'What went wrong', el('p', { class: 'dim', text: words }), list, more);
 }
 
 /** One failed symbol: its cause, what to do, where its log lies. */
 function failure(row) {
-  const head = el('div', { class: 'failure-head' }, icon('failed'), el('a', { href: `#${encodeURIComponent(row.s)}`, class: 'sym', text: row.s }),
+  const head = el(
+    'div',
+    { class: 'failure-head' },
+    icon('failed'),
+    el('a', { href: `#${encodeURIComponent(row.s)}`, class: 'sym', text: row.s }),
     row.kind ? el('span', { class: 'kind', text: row.kind.replaceAll('_', ' ') }) : null,
-    el('span', { class: 'dim' }, plural(row.attempts, 'attempt'), row.last_success ? [', last good ', when(row.last_success)] : ', never good before'));
-  return el('li', {}, head, el('p', { class: 'cause', text: row.cause ?? 'no cause given' }),
+    el(
+      'span',
+      { class: 'dim' },
+      plural(row.attempts, 'attempt'),
+      row.last_success ? [', last good ', when(row.last_success)] : ', never good before',
+    ),
+  );
+  return el(
+    'li',
+    {},
+    head,
+    el('p', { class: 'cause', text: row.cause ?? 'no cause given' }),
     row.hint ? el('p', { class: 'hint' }, el('b', { text: 'What to do: ' }), row.hint) : null,
-    row.log ? el('p', { class: 'log' }, 'Log: ', el('code', { text: row.log })) : null);
+    row.log ? el('p', { class: 'log' }, 'Log: ', el('code', { text: row.log })) : null,
+  );
 }
 
 /** Where the time of the workers went. */
@@ -200,10 +324,34 @@ function timeSection(page) {
   const all = time.stages.reduce((sum, [, wall]) => sum + wall, 0) + (time.idle ?? 0);
   const rows = [...time.stages.map(([name, wall, cpu], at) => [name.replaceAll('_', ' '), wall, cpu, at % 8])];
   if (isNumber(time.idle)) rows.push(['idle', time.idle, null, 'idle']);
-  const bar = el('div', { class: 'stack', role: 'img', 'aria-label': rows.map(([name, wall]) => `${name} ${percent(wall / all, 0)}`).join(', ') },
-    rows.map(([name, wall, , hue]) => el('span', { class: `hue-${hue}`, style: { 'flex-grow': Math.max(wall, all / 2000) }, title: `${name} ${duration(wall)}` })));
-  const cells = rows.map(([name, wall, cpu, hue]) => [el('span', {}, el('i', { class: `key hue-${hue}` }), name), duration(wall), percent(wall / all), duration(cpu)]);
+  const bar = el(
+    'div',
+    {
+      class: 'stack',
+      role: 'img',
+      'aria-label': rows.map(([name, wall]) => `${name} ${percent(wall / all, 0)}`).join(', '),
+    },
+    rows.map(([name, wall, , hue]) =>
+      el('span', {
+        class: `hue-${hue}`,
+        style: { 'flex-grow': Math.max(wall, all / 2000) },
+        title: `${name} ${duration(wall)}`,
+      }),
+    ),
+  );
+  const cells = rows.map(([name, wall, cpu, hue]) => [
+    el('span', {}, el('i', { class: `key hue-${hue}` }), name),
+    duration(wall),
+    percent(wall / all),
+    duration(cpu),
+  ]);
   const extra = [['Orchestrator', `${duration(time.orchestrator_cpu)} of CPU`]];
   if (isNumber(time.worker_memory)) extra.push(['Most memory of a worker', bytes(time.worker_memory)]);
-  return section('time', 'Where the time went', bar, table('Time by stage', ['Stage', 'Wall', 'Share', 'CPU'], cells, { numeric: [1, 2, 3] }), facts(extra));
+  return section(
+    'time',
+    'Where the time went',
+    bar,
+    table('Time by stage', ['Stage', 'Wall', 'Share', 'CPU'], cells, { numeric: [1, 2, 3] }),
+    facts(extra),
+  );
 }

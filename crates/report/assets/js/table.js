@@ -7,23 +7,94 @@ const COLLATOR = new Intl.Collator('en', { numeric: true, sensitivity: 'base' })
 /** The columns: how each is ordered, which way first, and what stands in it. */
 const COLUMNS = [
   { key: 's', title: 'Symbol', first: 1, value: (row) => row.s, cell: symbolCell },
-  { key: 'state', title: 'State', first: 1, value: (row) => STATE_ORDER.indexOf(row.state), cell: (row) => badge(row.state) },
-  { key: 'spark', title: 'Validation loss', first: 1, value: (row) => row.best ?? row.val, cell: (row) => sparkline(row.spark) },
-  { key: 'test', title: 'Test loss', num: true, first: 1, value: (row) => row.test, cell: (row) => fixed(row.test) },
-  { key: 'base', title: 'Baseline', num: true, first: 1, value: (row) => row.base, cell: (row) => fixed(row.base) },
-  { key: 'skill', title: 'Skill', num: true, first: -1, value: skillOf, cell: skillCell, help: 'How much lower than the baseline the test loss is; above nought is better' },
-  { key: 'change', title: 'Change', num: true, first: -1, value: changeOf, cell: changeCell, help: 'Test loss against the generation before; above nought is worse' },
-  { key: 'gen', title: 'Gen.', num: true, first: -1, value: (row) => row.gen, cell: (row) => count(row.gen), help: 'Newest generation in the store' },
-  { key: 'seconds', title: 'Time', num: true, first: -1, value: (row) => row.seconds, cell: (row) => duration(row.seconds) },
+  {
+    key: 'state',
+    title: 'State',
+    first: 1,
+    value: (row) => STATE_ORDER.indexOf(row.state),
+    cell: (row) => badge(row.state),
+  },
+  {
+    key: 'spark',
+    title: 'Validation loss',
+    first: 1,
+    value: (row) => row.best ?? row.val,
+    cell: (row) => sparkline(row.spark),
+  },
+  {
+    key: 'test',
+    title: 'Test loss',
+    num: true,
+    first: 1,
+    value: (row) => row.test,
+    cell: (row) => fixed(row.test),
+  },
+  {
+    key: 'base',
+    title: 'Baseline',
+    num: true,
+    first: 1,
+    value: (row) => row.base,
+    cell: (row) => fixed(row.base),
+  },
+  {
+    key: 'skill',
+    title: 'Skill',
+    num: true,
+    first: -1,
+    value: skillOf,
+    cell: skillCell,
+    help: 'How much lower than the baseline the test loss is; above nought is better',
+  },
+  {
+    key: 'change',
+    title: 'Change',
+    num: true,
+    first: -1,
+    value: changeOf,
+    cell: changeCell,
+    help: 'Test loss against the generation before; above nought is worse',
+  },
+  {
+    key: 'gen',
+    title: 'Gen.',
+    num: true,
+    first: -1,
+    value: (row) => row.gen,
+    cell: (row) => count(row.gen),
+    help: 'Newest generation in the store',
+  },
+  {
+    key: 'seconds',
+    title: 'Time',
+    num: true,
+    first: -1,
+    value: (row) => row.seconds,
+    cell: (row) => duration(row.seconds),
+  },
   { key: 'attempts', title: 'Tries', num: true, first: -1, value: (row) => row.attempts, cell: attemptsCell },
-  { key: 'memory', title: 'Memory', num: true, first: -1, value: (row) => row.memory, cell: (row) => bytes(row.memory), help: 'Most memory of the worker' },
+  {
+    key: 'memory',
+    title: 'Memory',
+    num: true,
+    first: -1,
+    value: (row) => row.memory,
+    cell: (row) => bytes(row.memory),
+    help: 'Most memory of the worker',
+  },
   { key: 'what', title: 'What happened', first: 1, value: (row) => whatWords(row) || null, cell: whatCell },
 ];
 
 /** What can be asked of a symbol besides its state. */
 const QUESTIONS = {
-  worse: { label: 'worse than last generation', test: (row) => isCurrent(row) && verdictOf(changeOf(row), false) === 'bad' },
-  behind: { label: 'behind the baseline', test: (row) => isCurrent(row) && verdictOf(skillOf(row), true) === 'bad' },
+  worse: {
+    label: 'worse than last generation',
+    test: (row) => isCurrent(row) && verdictOf(changeOf(row), false) === 'bad',
+  },
+  behind: {
+    label: 'behind the baseline',
+    test: (row) => isCurrent(row) && verdictOf(skillOf(row), true) === 'bad',
+  },
   retried: { label: 'retried', test: (row) => row.attempts > 1 },
   notes: { label: 'data notes', test: (row) => row.notes > 0 },
 };
@@ -66,53 +137,97 @@ function whatCell(row) {
   return [words, el('span', { class: 'progress', 'aria-hidden': 'true' }, done)];
 }
 
-/** The share of skill that fills half a bar: what nine in ten symbols stay below. */
-function skillScale(rows) {
-  const all = rows.map(skillOf).filter(isNumber).map(Math.abs).sort((a, b) => a - b);
-  return Math.max(0.02, all[Math.floor(all.length * 0.9)] ?? 0.1);
-}
-
 /** Builds the section of the table. `open(index)` opens a symbol. */
 function createTable(page, open) {
   const state = {
-    page, open, rows: [], order: [], sort: { key: 'state', way: 1 }, text: '', states: new Set(), asked: new Set(),
+    page,
+    open,
+    rows: [],
+    order: [],
+    sort: { key: 'state', way: 1 },
+    text: '',
+    states: new Set(),
+    asked: new Set(),
     changed: () => {},
   };
   skillBar.scale = skillScale(page.symbols);
   state.body = el('tbody', { role: 'rowgroup' });
   state.shown = el('span', { class: 'dim', role: 'status' });
-  state.empty = el('p', { class: 'empty', hidden: true }, 'No symbol matches. ', button({ on: { click: () => clearFilters(state) } }, 'Show all'));
-  const whole = el('table', { class: 'symbols', role: 'table', 'aria-labelledby': 'h-symbols' }, headOf(state), state.body);
-  const node = section('symbols', 'Symbols', toolbar(state), el('div', { class: 'sheet' }, whole), state.empty);
+  state.empty = el(
+    'p',
+    { class: 'empty', hidden: true },
+    'No symbol matches. ',
+    button({ on: { click: () => clearFilters(state) } }, 'Show all'),
+  );
+  const whole = el(
+    'table',
+    { class: 'symbols', role: 'table', 'aria-labelledby': 'h-symbols' },
+    headOf(state),
+    state.body,
+  );
+  const node = section('symbols', 'Symbols', toolRow(state), el('div', { class: 'sheet' }, whole), state.empty);
   state.body.addEventListener('click', (event) => clicked(state, event));
   state.rows = page.symbols.map((row, at) => rowOf(row, at));
   arrange(state);
   return {
-    node, state, order: () => state.order, update: (indices) => updateRows(state, indices),
-    ask: (question) => toggleIn(state, state.asked, question), only: (name) => toggleIn(state, state.states, name),
-    set changed(act) { state.changed = act; },
+    node,
+    state,
+    order: () => state.order,
+    update: (indices) => updateRows(state, indices),
+    ask: (question) => toggleIn(state, state.asked, question),
+    only: (name) => toggleIn(state, state.states, name),
+    set changed(act) {
+      state.changed = act;
+    },
   };
 }
 
 /** The heads of the columns, each a button that sorts. */
 function headOf(state) {
   state.heads = COLUMNS.map((column) => {
-    const sorter = button({ title: column.help, on: { click: () => sortBy(state, column.key) } }, column.title, el('i', { 'aria-hidden': 'true' }));
-    return el('th', { scope: 'col', role: 'columnheader', class: column.num ? 'num' : null, data: { col: column.key } }, sorter);
+    const sorter = button(
+      { title: column.help, on: { click: () => sortBy(state, column.key) } },
+      column.title,
+      el('i', { 'aria-hidden': 'true' }),
+    );
+    return el(
+      'th',
+      { scope: 'col', role: 'columnheader', class: column.num ? 'num' : null, data: { col: column.key } },
+      sorter,
+    );
   });
   return el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, state.heads));
 }
 
 /** The box to type in, the chips, and for narrow screens a list of orders. */
-function toolbar(state) {
+function toolRow(state) {
   state.box = el('input', {
-    type: 'search', placeholder: 'Filter by symbol or cause', 'aria-label': 'Filter by symbol or cause', autocomplete: 'off', spellcheck: 'false',
-    on: { input: () => { state.text = state.box.value.trim().toLowerCase(); arrange(state); } },
+    type: 'search',
+    placeholder: 'Filter by symbol or cause',
+    'aria-label': 'Filter by symbol or cause',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    on: {
+      input: () => {
+        state.text = state.box.value.trim().toLowerCase();
+        arrange(state);
+      },
+    },
   });
   state.chips = el('div', { class: 'chips', role: 'group', 'aria-label': 'Filter by state' });
   const orders = COLUMNS.map(({ key, title }) => el('option', { value: key, text: `Sort by ${title.toLowerCase()}` }));
-  state.orders = el('select', { class: 'orders', 'aria-label': 'Sort by', on: { change: () => sortBy(state, state.orders.value) } }, orders);
-  return el('div', { class: 'tools' }, el('div', { class: 'tools controls' }, state.box, state.orders), state.shown, el('div', { class: 'controls' }, state.chips));
+  state.orders = el(
+    'select',
+    { class: 'orders', 'aria-label': 'Sort by', on: { change: () => sortBy(state, state.orders.value) } },
+    orders,
+  );
+  return el(
+    'div',
+    { class: 'tools' },
+    el('div', { class: 'tools controls' }, state.box, state.orders),
+    state.shown,
+    el('div', { class: 'controls' }, state.chips),
+  );
 }
 
 /** One row of the table. */
@@ -122,9 +237,18 @@ function rowOf(row, at) {
 
 /** The cells of a row. */
 function cellsOf(row) {
-  return COLUMNS.map(({ key, num, cell, title }, at) => el(at ? 'td' : 'th', {
-    role: at ? 'cell' : 'rowheader', scope: at ? null : 'row', class: num ? 'num' : null, data: { col: key, title },
-  }, cell(row)));
+  return COLUMNS.map(({ key, num, cell, title }, at) =>
+    el(
+      at ? 'td' : 'th',
+      {
+        role: at ? 'cell' : 'rowheader',
+        scope: at ? null : 'row',
+        class: num ? 'num' : null,
+        data: { col: key, title },
+      },
+      cell(row),
+    ),
+  );
 }
 
 /** Orders by a column; a second time, the other way round. */
@@ -164,8 +288,13 @@ function arrange(state) {
   state.order = all.filter((at) => wanted(state, symbols[at]));
   const seen = new Set(state.order);
   const focused = document.activeElement;
-  place(state.body, all.map((at) => state.rows[at]));
-  state.rows.forEach((row, at) => { if (row.hidden === seen.has(at)) row.hidden = !seen.has(at); });
+  place(
+    state.body,
+    all.map((at) => state.rows[at]),
+  );
+  state.rows.forEach((row, at) => {
+    if (row.hidden === seen.has(at)) row.hidden = !seen.has(at);
+  });
   if (focused !== document.activeElement && state.body.contains(focused)) focused.focus({ preventScroll: true });
   state.heads.forEach((head) => {
     const own = head.dataset.col === state.sort.key;
@@ -174,7 +303,10 @@ function arrange(state) {
   });
   state.orders.value = state.sort.key;
   state.empty.hidden = state.order.length > 0;
-  state.shown.textContent = state.order.length === all.length ? plural(all.length, 'symbol') : `${count(state.order.length)} of ${plural(all.length, 'symbol')}`;
+  state.shown.textContent =
+    state.order.length === all.length
+      ? plural(all.length, 'symbol')
+      : `${count(state.order.length)} of ${plural(all.length, 'symbol')}`;
   drawChips(state);
   state.changed();
 }
@@ -188,20 +320,39 @@ function place(body, rows) {
     body.append(...rows);
     return;
   }
-  rows.forEach((row, at) => { if (now[at] !== row) body.insertBefore(row, now[at] ?? null); });
+  rows.forEach((row, at) => {
+    if (now[at] !== row) body.insertBefore(row, now[at] ?? null);
+  });
 }
 
 /** The chips with their counts; those that nothing answers to are left out. */
 function drawChips(state) {
   const { symbols } = state.page;
   const focused = state.chips.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-  const chip = (key, set, label, found, mark) => (found || set.has(key) ? button({
-    class: 'chip', 'aria-pressed': String(set.has(key)), data: { key, state: mark ? key : null }, on: { click: () => toggleIn(state, set, key) },
-  }, mark ? icon(key) : null, `${label} `, el('b', { text: count(found) })) : null);
-  const states = STATE_ORDER.map((key) => chip(key, state.states, STATES[key].label, symbols.filter((row) => row.state === key).length, true));
-  const asked = Object.entries(QUESTIONS).map(([key, { label, test }]) => chip(key, state.asked, label, symbols.filter(test).length, false));
+  const chip = (key, set, label, found, mark) =>
+    found || set.has(key)
+      ? button(
+          {
+            class: 'chip',
+            'aria-pressed': String(set.has(key)),
+            data: { key, state: mark ? key : null },
+            on: { click: () => toggleIn(state, set, key) },
+          },
+          mark ? icon(key) : null,
+          `${label} `,
+          el('b', { text: count(found) }),
+        )
+      : null;
+  const states = STATE_ORDER.map((key) =>
+    chip(key, state.states, STATES[key].label, symbols.filter((row) => row.state === key).length, true),
+  );
+  const asked = Object.entries(QUESTIONS).map(([key, { label, test }]) =>
+    chip(key, state.asked, label, symbols.filter(test).length, false),
+  );
   const some = state.states.size || state.asked.size || state.text;
-  const clear = some ? button({ class: 'clear', data: { key: 'clear' }, on: { click: () => clearFilters(state) } }, 'Show all') : null;
+  const clear = some
+    ? button({ class: 'clear', data: { key: 'clear' }, on: { click: () => clearFilters(state) } }, 'Show all')
+    : null;
   state.chips.replaceChildren(...[...states, ...asked, clear].filter(Boolean));
   if (focused) state.chips.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
 }

@@ -17,14 +17,33 @@ const LANE_LABEL = 92;
 /** Builds the section of the timeline. `open(index)` opens a symbol. */
 function createTimeline(page, open) {
   const inner = el('div', { class: 'tl-inner' });
-  const scroller = el('div', { class: 'tl-scroll', role: 'group', 'aria-label': 'Timeline of workers; arrow keys move from attempt to attempt' }, inner);
+  const scroller = el(
+    'div',
+    {
+      class: 'tl-scroll',
+      role: 'group',
+      'aria-label': 'Timeline of workers; arrow keys move from attempt to attempt',
+    },
+    inner,
+  );
   const state = { page, open, inner, scroller, zoom: 0, told: tooltip(), range: [0, 1] };
   state.sum = el('p', { class: 'dim', role: 'status' });
   const list = el('div', {});
   const details = el('details', { class: 'more' }, el('summary', { text: 'The same as a table' }), list);
-  details.addEventListener('toggle', () => { if (details.open) list.replaceChildren(spanTable(state.page)); });
+  details.addEventListener('toggle', () => {
+    if (details.open) list.replaceChildren(spanTable(state.page));
+  });
   listen(state);
-  const node = section('timeline', 'Workers over time', state.sum, zoomButtons(state), scroller, spanKey(), details, state.told.node);
+  const node = section(
+    'timeline',
+    'Workers over time',
+    state.sum,
+    zoomButtons(state),
+    scroller,
+    spanKey(),
+    details,
+    state.told.node,
+  );
   new ResizeObserver(() => drawTicks(state)).observe(scroller);
   drawTimeline(state);
   return { node, update: () => drawTimeline(state) };
@@ -33,10 +52,13 @@ function createTimeline(page, open) {
 /** Buttons that stretch the time axis. */
 function zoomButtons(state) {
   const by = (steps) => () => zoomTo(state, Math.max(0, Math.min(ZOOMS.length - 1, state.zoom + steps)));
-  return el('div', { class: 'tools controls' },
+  return el(
+    'div',
+    { class: 'tools controls' },
     button({ 'aria-label': 'Shorter: zoom out', on: { click: by(-1) } }, '−'),
     button({ 'aria-label': 'Longer: zoom in', on: { click: by(1) } }, '+'),
-    button({ on: { click: () => zoomTo(state, 0) } }, 'Whole run'));
+    button({ on: { click: () => zoomTo(state, 0) } }, 'Whole run'),
+  );
 }
 
 /** Stretches the axis and keeps the middle where it is. */
@@ -49,23 +71,67 @@ function zoomTo(state, zoom) {
   scroller.scrollLeft = middle * scroller.scrollWidth - scroller.clientWidth / 2;
 }
 
-/** Draws all lanes anew; zoom, scroll position and focus stay. */
-function drawTimeline(state) {
-  const { timeline, generated_at: made, live } = state.page;
+/** From when to when the axis goes. */
+function rangeOfTimeline({ timeline, generated_at: made, live, run }) {
   const now = live ? Math.max(made, Date.now()) : made;
   const ends = timeline.lanes.flatMap((lane) => [lane.ended, ...lane.spans.map((span) => span.to)]).filter(isNumber);
-  const end = timeline.end ?? (state.page.run.state === 'running' ? now : Math.max(timeline.start, ...ends));
-  state.range = [timeline.start, Math.max(end, timeline.start + 1000)];
+  const end = timeline.end ?? (run.state === 'running' ? now : Math.max(timeline.start, ...ends));
+  return [timeline.start, Math.max(end, timeline.start + 1000)];
+}
+
+/** Draws the lanes; where nothing has come, they only grow. Zoom, scroll position and focus stay. */
+function drawTimeline(state) {
+  const { timeline } = state.page;
+  state.range = rangeOfTimeline(state.page);
+  const shape = JSON.stringify([
+    timeline.lanes.map((lane) => [lane.worker, lane.lost, lane.spans.length]),
+    timeline.retries.length,
+  ]);
+  if (shape === state.shape) growLanes(state);
+  else buildLanes(state);
+  state.shape = shape;
+  state.sum.textContent = timelineWords(timeline, state.range);
+  drawTicks(state);
+}
+
+/** Builds every lane anew. */
+function buildLanes(state) {
+  const { timeline } = state.page;
   const focused = state.inner.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   state.overlay = el('div', { class: 'tl-overlay', 'aria-hidden': 'true' });
   state.axis = el('div', { class: 'tl-axis', 'aria-hidden': 'true' });
   const lanes = timeline.lanes.map((lane) => laneOf(state, lane));
   state.inner.replaceChildren(state.overlay, state.axis, ...lanes, ...retryLane(state, timeline.retries));
-  state.sum.textContent = timelineWords(timeline, state.range);
-  drawTicks(state);
   const first = state.inner.querySelector(focused ? `[data-key="${focused}"]` : '.tl-span');
   if (first) first.tabIndex = 0;
   if (focused && first) first.focus({ preventScroll: true });
+}
+
+/** Brings the lanes that stand there up to date; a click that has begun on one of their attempts stays one. */
+function growLanes(state) {
+  const nodes = state.inner.querySelectorAll('.tl-lane');
+  state.page.timeline.lanes.forEach((lane, at) => {
+    const fresh = laneOf(state, lane);
+    nodes[at].setAttribute('aria-label', fresh.getAttribute('aria-label'));
+    nodes[at].firstChild.replaceWith(fresh.firstChild);
+    const [now, then] = [nodes[at].lastChild.children, fresh.lastChild.children];
+    [...then].forEach((one, place) => follow(now[place], one));
+  });
+  const [waits] = retryLane(state, state.page.timeline.retries);
+  if (waits) nodes[nodes.length - 1].replaceWith(waits);
+}
+
+/** Makes an element look like a fresh one; the element itself stays. */
+function follow(node, fresh) {
+  node.style.cssText = fresh.style.cssText;
+  if (
+    node.dataset.state === fresh.dataset.state &&
+    node.getAttribute('aria-label') === fresh.getAttribute('aria-label')
+  )
+    return;
+  node.dataset.state = fresh.dataset.state;
+  node.setAttribute('aria-label', fresh.getAttribute('aria-label'));
+  node.replaceChildren(...fresh.childNodes);
 }
 
 /** Left edge and width of a stretch of time, in per cent. */
@@ -82,10 +148,32 @@ function laneOf(state, lane) {
   const busy = lane.spans.reduce((sum, span) => sum + Math.max(0, (span.to ?? end) - span.from), 0);
   const share = percent(Math.min(1, busy / Math.max(1, end - lane.started)), 0);
   const alive = el('i', { class: 'tl-alive', style: placed(state, lane.started, end) });
-  const lost = lane.lost ? el('i', { class: 'tl-lost', title: lane.lost, style: { left: placed(state, end, end).left } }) : null;
-  const track = el('div', { class: 'tl-track' }, alive, lane.spans.map((span, at) => spanOf(state, lane, span, at)), lost);
-  const name = el('div', { class: 'tl-name' }, `worker ${lane.worker}`, el('small', { text: lane.lost ? 'lost' : `${share} busy` }));
-  return el('div', { class: 'tl-lane', role: 'group', 'aria-label': `worker ${lane.worker}, ${share} busy${lane.lost ? `, lost: ${lane.lost}` : ''}` }, name, track);
+  const lost = lane.lost
+    ? el('i', { class: 'tl-lost', title: lane.lost, style: { left: placed(state, end, end).left } })
+    : null;
+  const track = el(
+    'div',
+    { class: 'tl-track' },
+    alive,
+    lane.spans.map((span, at) => spanOf(state, lane, span, at)),
+    lost,
+  );
+  const name = el(
+    'div',
+    { class: 'tl-name' },
+    `worker ${lane.worker}`,
+    el('small', { text: lane.lost ? 'lost' : `${share} busy` }),
+  );
+  return el(
+    'div',
+    {
+      class: 'tl-lane',
+      role: 'group',
+      'aria-label': `worker ${lane.worker}, ${share} busy${lane.lost ? `, lost: ${lane.lost}` : ''}`,
+    },
+    name,
+    track,
+  );
 }
 
 /** One attempt. */
@@ -93,28 +181,61 @@ function spanOf(state, lane, span, at) {
   const seconds = ((span.to ?? state.range[1]) - span.from) / 1000;
   const name = state.page.symbols[span.i]?.s ?? '?';
   const { label, look } = SPANS[span.state] ?? SPANS.ok;
-  const lock = span.lock > 0 ? el('i', { class: 'tl-lock', style: { width: `${Math.min(100, (span.lock / Math.max(seconds, 0.001)) * 100).toFixed(1)}%` } }) : null;
-  const words = [name, `attempt ${span.attempt}`, `${label}${span.state === 'running' ? ' for' : ' after'} ${duration(seconds)}`, span.cause];
-  return button({
-    class: 'tl-span', tabindex: '-1', style: placed(state, span.from, span.to), data: { state: span.state, key: `${lane.worker}-${at}`, at, worker: lane.worker },
-    'aria-label': words.filter(Boolean).join(', '),
-  }, look ? icon(look) : null, el('span', { text: name }), lock);
+  const lock =
+    span.lock > 0
+      ? el('i', {
+          class: 'tl-lock',
+          style: { width: `${Math.min(100, (span.lock / Math.max(seconds, 0.001)) * 100).toFixed(1)}%` },
+        })
+      : null;
+  const words = [
+    name,
+    `attempt ${span.attempt}`,
+    `${label}${span.state === 'running' ? ' for' : ' after'} ${duration(seconds)}`,
+    span.cause,
+  ];
+  return button(
+    {
+      class: 'tl-span',
+      tabindex: '-1',
+      style: placed(state, span.from, span.to),
+      data: { state: span.state, key: `${lane.worker}-${at}`, at, worker: lane.worker },
+      'aria-label': words.filter(Boolean).join(', '),
+    },
+    look ? icon(look) : null,
+    el('span', { text: name }),
+    lock,
+  );
 }
 
 /** Symbols that wait for their next attempt, stacked where they overlap. */
 function retryLane(state, retries) {
   if (!retries.length) return [];
   const ends = [];
-  const waits = [...retries].sort((a, b) => a.at - b.at).map((wait) => {
-    const free = ends.findIndex((end) => end <= wait.at);
-    const row = free >= 0 ? free : ends.length;
-    ends[row] = wait.until;
-    const words = `${state.page.symbols[wait.i]?.s}: attempt ${wait.attempt} after a wait of ${duration((wait.until - wait.at) / 1000)}`;
-    return el('i', { class: 'tl-wait', title: words, style: { ...placed(state, wait.at, wait.until), top: `${row * 8 + 3}px` } });
-  });
+  const waits = [...retries]
+    .sort((a, b) => a.at - b.at)
+    .map((wait) => {
+      const free = ends.findIndex((end) => end <= wait.at);
+      const row = free >= 0 ? free : ends.length;
+      ends[row] = wait.until;
+      const pause = duration((wait.until - wait.at) / 1000);
+      const words = `${state.page.symbols[wait.i]?.s}: attempt ${wait.attempt} after a wait of ${pause}`;
+      return el('i', {
+        class: 'tl-wait',
+        title: words,
+        style: { ...placed(state, wait.at, wait.until), top: `${row * 8 + 3}px` },
+      });
+    });
   const track = el('div', { class: 'tl-track', style: { height: `${ends.length * 8 + 6}px` } }, waits);
   const label = `${plural(retries.length, 'wait')} before a retry`;
-  return [el('div', { class: 'tl-lane tl-retries', role: 'group', 'aria-label': label }, el('div', { class: 'tl-name', text: 'retry waits' }), track)];
+  return [
+    el(
+      'div',
+      { class: 'tl-lane tl-retries', role: 'group', 'aria-label': label },
+      el('div', { class: 'tl-name', text: 'retry waits' }),
+      track,
+    ),
+  ];
 }
 
 /** Marks of time along the axis, as many as fit, and pauses. */
@@ -129,10 +250,12 @@ function drawTicks(state) {
   for (let at = first; at <= end; at += seconds * 1000) {
     const { left } = placed(state, at, at);
     const text = seconds < 60 ? clock(at) : clock(at).slice(0, 5);
-    if (parseFloat(left) < 100 - (5500 / width)) marks.push(el('span', { style: { left }, text }));
+    if (parseFloat(left) < 100 - 5500 / width) marks.push(el('span', { style: { left }, text }));
     lines.push(el('i', { class: 'tl-tick', style: { left } }));
   }
-  const pauses = state.page.timeline.pauses.map(([from, to]) => el('i', { class: 'tl-pause', style: placed(state, from, to) }));
+  const pauses = state.page.timeline.pauses.map(([from, to]) =>
+    el('i', { class: 'tl-pause', style: placed(state, from, to) }),
+  );
   state.axis.replaceChildren(...marks);
   state.overlay.replaceChildren(...lines, ...pauses);
 }
@@ -144,7 +267,9 @@ function timelineWords({ lanes, retries, pauses }, [start, end]) {
   const alive = lanes.reduce((sum, lane) => sum + ((lane.ended ?? end) - lane.started), 0);
   const locks = spans.reduce((sum, span) => sum + (span.lock ?? 0), 0);
   const lost = lanes.filter((lane) => lane.lost).length;
-  const parts = [`${plural(spans.length, 'attempt')} on ${plural(lanes.length, 'worker')} in ${duration((end - start) / 1000)}`];
+  const parts = [
+    `${plural(spans.length, 'attempt')} on ${plural(lanes.length, 'worker')} in ${duration((end - start) / 1000)}`,
+  ];
   if (alive > 0) parts.push(`${percent(Math.min(1, busy / alive), 0)} of their time at work`);
   if (locks > 0) parts.push(`${duration(locks)} waiting for locks`);
   if (retries.length) parts.push(plural(retries.length, 'retry', 'retries'));
@@ -156,24 +281,20 @@ function timelineWords({ lanes, retries, pauses }, [start, end]) {
 /** What colours and patterns mean. */
 function spanKey() {
   const one = (state, text) => el('li', {}, el('i', { class: 'tl-key', data: { state } }), text);
-  return el('ul', { class: 'legend' }, one('ok', 'done'), one('up_to_date', 'up to date'), one('running', 'running'), one('failed', 'failed'),
-    one('lost', 'worker lost'), one('skipped', 'skipped'), one('lock', 'waits for a lock'), one('wait', 'waits for a retry'), one('idle', 'idle'), one('pause', 'run paused'));
-}
-
-/** A small box beside what the pointer or the focus is on. */
-function tooltip() {
-  const node = el('div', { class: 'tip', role: 'tooltip', hidden: true });
-  const hide = () => { node.hidden = true; };
-  const show = (target, lines) => {
-    node.replaceChildren(...lines.filter(Boolean).map((text, at) => el(at ? 'span' : 'b', { text })));
-    node.hidden = false;
-    const [box, own] = [target.getBoundingClientRect(), node.getBoundingClientRect()];
-    const left = Math.max(8, Math.min(innerWidth - own.width - 8, Math.max(box.left, 8)));
-    const above = box.top - own.height - 8;
-    node.style.left = `${left}px`;
-    node.style.top = `${above > 8 ? above : box.bottom + 8}px`;
-  };
-  return { node, show, hide };
+  return el(
+    'ul',
+    { class: 'legend' },
+    one('ok', 'done'),
+    one('up_to_date', 'up to date'),
+    one('running', 'running'),
+    one('failed', 'failed'),
+    one('lost', 'worker lost'),
+    one('skipped', 'skipped'),
+    one('lock', 'waits for a lock'),
+    one('wait', 'waits for a retry'),
+    one('idle', 'idle'),
+    one('pause', 'run paused'),
+  );
 }
 
 /** The attempt that an element stands for. */
@@ -185,9 +306,13 @@ function attemptOf(state, node) {
 /** What a tooltip says of an attempt. */
 function spanWords(state, span) {
   const seconds = ((span.to ?? state.range[1]) - span.from) / 1000;
-  return [`${state.page.symbols[span.i]?.s} · attempt ${span.attempt}`,
-    `${(SPANS[span.state] ?? SPANS.ok).label}, ${duration(seconds)}, from ${clock(span.from)}${span.to ? ` to ${clock(span.to)}` : ''}`,
-    span.lock > 0 ? `waited ${duration(span.lock)} for the lock` : null, span.cause];
+  const { label } = SPANS[span.state] ?? SPANS.ok;
+  return [
+    `${state.page.symbols[span.i]?.s} · attempt ${span.attempt}`,
+    `${label}, ${duration(seconds)}, from ${clock(span.from)}${span.to ? ` to ${clock(span.to)}` : ''}`,
+    span.lock > 0 ? `waited ${duration(span.lock)} for the lock` : null,
+    span.cause,
+  ];
 }
 
 /** Pointer, focus, keys and clicks. */
@@ -226,7 +351,9 @@ function moveFocus(state, event) {
   if (event.key === 'Escape') state.told.hide();
   if (!node || !by) return;
   event.preventDefault();
-  const lanes = [...state.inner.querySelectorAll('.tl-lane')].map((lane) => [...lane.querySelectorAll('.tl-span')]).filter((one) => one.length);
+  const lanes = [...state.inner.querySelectorAll('.tl-lane')]
+    .map((lane) => [...lane.querySelectorAll('.tl-span')])
+    .filter((one) => one.length);
   const at = lanes.findIndex((spans) => spans.includes(node));
   const next = by[1] ? lanes[at][lanes[at].indexOf(node) + by[1]] : nearest(lanes[at + by[0]], node);
   if (!next) return;
@@ -243,8 +370,22 @@ function nearest(spans, node) {
 
 /** Every attempt in a table. */
 function spanTable(page) {
-  const rows = page.timeline.lanes.flatMap((lane) => lane.spans.map((span) => [
-    `${lane.worker}`, page.symbols[span.i]?.s ?? '?', `${span.attempt}`, clock(span.from), span.to ? duration((span.to - span.from) / 1000) : 'running',
-    (SPANS[span.state] ?? SPANS.ok).label, span.lock > 0 ? duration(span.lock) : DASH, span.cause ?? '']));
-  return table('Every attempt by worker', ['Worker', 'Symbol', 'Attempt', 'Began', 'Took', 'Ended', 'Lock wait', 'Cause'], rows, { numeric: [2, 3, 4, 6] });
+  const rows = page.timeline.lanes.flatMap((lane) =>
+    lane.spans.map((span) => [
+      `${lane.worker}`,
+      page.symbols[span.i]?.s ?? '?',
+      `${span.attempt}`,
+      clock(span.from),
+      span.to ? duration((span.to - span.from) / 1000) : 'running',
+      (SPANS[span.state] ?? SPANS.ok).label,
+      span.lock > 0 ? duration(span.lock) : DASH,
+      span.cause ?? '',
+    ]),
+  );
+  return table(
+    'Every attempt by worker',
+    ['Worker', 'Symbol', 'Attempt', 'Began', 'Took', 'Ended', 'Lock wait', 'Cause'],
+    rows,
+    { numeric: [2, 3, 4, 6] },
+  );
 }
