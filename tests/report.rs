@@ -10,7 +10,7 @@ use crate::support::{Ended, Sandbox};
 const PRICES: &str = "x<!--</script>";
 
 /// The page's JSON.
-struct Report {
+pub(crate) struct Report {
     html: String,
     page: Value,
 }
@@ -31,7 +31,7 @@ impl Report {
     }
 
     /// The details of a symbol.
-    fn detail(&self, symbol: &str) -> Value {
+    pub(crate) fn detail(&self, symbol: &str) -> Value {
         let rows = self.page["symbols"].as_array().unwrap();
         let place = rows.iter().position(|row| row["s"] == symbol).unwrap();
         let detail = block(&self.html, &format!("d-{place}"));
@@ -48,13 +48,13 @@ fn block(html: &str, id: &str) -> Value {
 }
 
 /// The report of the newest run.
-fn newest(sandbox: &Sandbox) -> Report {
+pub(crate) fn newest(sandbox: &Sandbox) -> Report {
     Report::read(&sandbox.runs().pop().unwrap().join("report.html"))
 }
 
 /// A run of a symbol that goes well and one whose file is missing.
 fn two(sandbox: &Sandbox, code: i32, more: &str) -> Ended {
-    sandbox.run(&format!("train --data {PRICES} --symbols GOOD,BAD {more}")).expect(code)
+    sandbox.run(format!("train --data {PRICES} --symbols GOOD,BAD {more}").trim_end()).expect(code)
 }
 
 fn sandbox() -> Sandbox {
