@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::support::{Ended, Sandbox};
 
-/// A directory that would end a script, were it not data.
-const PRICES: &str = "x<!--</script>";
+/// A directory that would end a script, were it not data; where such a name is allowed.
+const PRICES: &str = if cfg!(windows) { "prices" } else { "x<!--</script>" };
 
 /// The page's JSON.
 pub(crate) struct Report {
@@ -169,7 +169,7 @@ fn what_comes_from_outside_cannot_end_a_script() {
     assert_eq!((&detail["log"]["file"], &detail["gen"]), (&"BAD.1.log".into(), &Value::Null));
     assert_eq!(detail["attempts"][0]["kind"], "data");
     let html = &report.html;
-    assert!(!html.contains("alert(1)</script>") && !html.contains(PRICES));
+    assert!(!html.contains("alert(1)</script>") && (cfg!(windows) || !html.contains(PRICES)));
     // Three of them are data, two are code.
     assert_eq!(html.matches("</script>").count(), 5);
     assert!(html.contains("default-src 'none'"));

@@ -19,7 +19,7 @@ pub(super) fn notes(reading: &Reading) -> Vec<String> {
     note(blank_rows, format!("{} with blank cells {}", rows(blank_rows), left_out(blank_rows)));
     let repeated = format!("{} for a day that had one {}", rows(duplicates), left_out(duplicates));
     note(duplicates, repeated);
-    note(conflicting, format!("{} of these had other values than the one before", conflicting));
+    note(conflicting, format!("{conflicting} of these had other values than the one before"));
     note(unsorted, format!("{} older than one before {} sorted", rows(unsorted), verb(unsorted)));
     let verb = verb(inconsistent);
     let rows = rows(inconsistent);
