@@ -152,3 +152,17 @@ fn faults_of_a_table_are_named_and_cost_no_other_symbol() {
     assert!(synthetic.outcome("WAVE")["cause"].as_str().unwrap().contains("needs a file"));
     assert!(!sandbox.path("mambafleet-store/symbols/BAD/000001").exists());
 }
+
+#[test]
+fn the_report_of_a_series_has_errors_where_others_have_a_fan() {
+    let sandbox = sandbox("");
+    sandbox.run(TRAIN).expect(0);
+    let detail = crate::report::newest(&sandbox).detail("WAVE");
+    assert!(detail["fan"].is_null() && detail["metrics"].as_array().unwrap().is_empty());
+    let series = detail["series"].as_array().unwrap();
+    let value = |name: &str| series.iter().find(|row| row[0] == name).unwrap()[1].as_f64().unwrap();
+    let exact = metrics(&sandbox)["test"]["forecast"]["mse"].as_f64().unwrap();
+    assert!((value("forecast: MSE") - exact).abs() < 1e-4 * exact, "{series:?}");
+    assert!(value("last value repeated: MAE") > 0.0 && value("column other: MSE") > 0.0);
+    assert_eq!(detail["curves"]["val"].as_array().unwrap().len(), 2);
+}

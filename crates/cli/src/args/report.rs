@@ -10,7 +10,7 @@ pub(crate) struct ReportArgs {
     #[arg(value_name = "RUN", default_value = "latest")]
     pub(crate) run: String,
     /// File to write, whole, in place of report.html in the run's record; - for standard output
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// The run to compare with [default: the newest before it that has some of its symbols]
     #[arg(long, value_name = "RUN")]
@@ -18,18 +18,18 @@ pub(crate) struct ReportArgs {
 }
 
 pub(crate) const REPORT_HELP: &str = "\
-One HTML file that needs nothing else: outcomes, a table of the symbols, for each symbol its learning
+One HTML file that needs nothing else: outcomes; a table of the symbols; of each symbol its learning
 curves, forecasts beside what happened, metrics beside baselines, history and log; who trained what
-when; the run before beside this one. `train` writes it at the end of a run unless observe.report is
-false. A run that still goes on, or that died, is shown as far as it came. What cannot be read is left
-out.
+when; an earlier run beside this one. `train` writes it at the end of a run unless observe.report is
+false. A run that still goes on, or that died, is shown as far as it came. What cannot be read is
+left out.
 
 Examples:
   $ mambafleet report
   $ mambafleet report 20261128 --output friday.html
 
-JSON (type \"report\"): path (null for standard output), run, bytes, symbols (their number). With
---output - the page itself is printed, whatever --format says.
+JSON (type \"report\"): path, run, bytes, symbols (their number). With --output - the page itself is
+printed, whatever --format says.
 
 Exit codes:
     0  written

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::generation::known;
 use super::{compare, detail, runs};
 use crate::RunView;
-use crate::model::{Detail, LastSuccess, Page};
+use crate::model::{Detail, LastSuccess, Page, Row};
 
 /// Samples of a fan in a report of a few symbols.
 const SAMPLES: usize = 250;
@@ -42,6 +42,12 @@ pub struct Follower {
 struct Asked {
     settled: bool,
     generation: Option<u64>,
+}
+
+impl Asked {
+    fn of(row: &Row) -> Self {
+        Self { settled: row.state.is_settled(), generation: row.generation }
+    }
 }
 
 impl Follower {
@@ -89,19 +95,17 @@ impl Follower {
         let all = rows.iter().zip(symbols).zip(&self.asked).enumerate();
         let news: Vec<_> = all
             .filter_map(|(place, ((row, symbol), asked))| {
-                let (settled, generation) = (row.state.is_settled(), row.generation);
-                let now = Asked { settled, generation };
-                (*asked != Some(now)).then_some((place, row, symbol, now))
+                (*asked != Some(Asked::of(row))).then_some((place, row, symbol))
             })
             .collect();
         let store = &self.store;
         let known: Vec<_> = news
             .into_par_iter()
-            .map(|(place, row, symbol, now)| (place, now, known(&store.symbol(&symbol), row)))
+            .map(|(place, row, symbol)| (place, known(&store.symbol(&symbol), row)))
             .collect();
-        for (place, now, known) in known {
+        for (place, known) in known {
             self.view.know(place, &known);
-            self.asked[place] = Some(now);
+            self.asked[place] = self.view.row(place).as_ref().map(Asked::of);
         }
     }
 

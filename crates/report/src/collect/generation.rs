@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::provenance::notes;
-use crate::model::{Before, Row, State};
+use crate::model::{Before, Row};
 use crate::view::millis;
 use crate::{Known, Num};
 
@@ -107,9 +107,8 @@ fn before(store: &SymbolStore, limit: Option<u64>) -> Option<(Manifest, Headline
 
 /// What the store says of a symbol to its row.
 pub(super) fn known(store: &SymbolStore, row: &Row) -> Known {
-    let current = row.generation.filter(|_| row.state.is_good());
-    let current = current.and_then(|generation| manifest(store, generation));
-    let previous = before(store, row.generation.filter(|_| row.state.is_good()));
+    let current = current(store, row);
+    let previous = before(store, current.as_ref().map(|current| current.generation));
     let mut known = Known {
         prev: previous.as_ref().map(|(manifest, headlines)| Before {
             generation: manifest.generation,
@@ -120,17 +119,25 @@ pub(super) fn known(store: &SymbolStore, row: &Row) -> Known {
         ..Known::default()
     };
     let Some(manifest) = current else { return known };
+    known.generation = Some(manifest.generation);
     known.last_success = Some(millis(manifest.created_at));
     known.bytes = Some(manifest.total_length());
     let about: About = json(store, &manifest, METADATA_FILE).unwrap_or_default();
     known.notes = about.data.and_then(|data| data.reading).map_or(0, |of| notes(&of).len());
-    if row.state != State::Trained || row.spark.is_empty() {
-        let read: Option<Headlines> = json(store, &manifest, METRICS_FILE).ok();
-        if let Some(Headlines { headline: of, epochs, .. }) = read {
-            let best = of.best_validation_loss;
-            known.losses = Some([of.first_validation_loss, best, of.test_loss, of.baseline_loss]);
-            known.curve = epochs.iter().map(|epoch| epoch.validation_loss).collect();
-        }
+    let read: Option<Headlines> = json(store, &manifest, METRICS_FILE).ok();
+    if let Some(Headlines { headline, epochs, .. }) = read {
+        known.headline = Some(headline);
+        known.curve = epochs.iter().map(|epoch| epoch.validation_loss).collect();
     }
     known
+}
+
+/// The generation that a row is about: that of the run, or the newest where the run has come to an end with
+/// the symbol and made none. None while it may yet make one.
+fn current(store: &SymbolStore, row: &Row) -> Option<Manifest> {
+    match row.generation {
+        _ if !row.state.is_settled() => None,
+        Some(generation) => manifest(store, generation),
+        None => before(store, None).map(|(manifest, _)| manifest),
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn notes(reading: &Reading) -> Vec<String> {
     note(blank_rows, format!("{} with blank cells {}", rows(blank_rows), left_out(blank_rows)));
     let repeated = format!("{} for a day that had one {}", rows(duplicates), left_out(duplicates));
     note(duplicates, repeated);
-    note(conflicting, format!("{} of these had other values than the one before", conflicting));
+    note(conflicting, format!("{conflicting} of these had other values than the one before"));
     note(unsorted, format!("{} older than one before {} sorted", rows(unsorted), verb(unsorted)));
     let verb = verb(inconsistent);
     let rows = rows(inconsistent);
@@ -38,7 +38,7 @@ pub(super) fn of(manifest: &Manifest, metadata: Option<&Metadata>) -> Vec<(Strin
         data(metadata, &mut rows);
         how(metadata, &mut rows);
     }
-    rows.push(("committed", manifest.created_at.to_string()));
+    rows.push(("committed", format!("{:.0}", manifest.created_at)));
     if let Some(parent) = &manifest.parent {
         rows.push(("parent", format!("generation {}", parent.generation)));
     }
@@ -117,4 +117,35 @@ fn how(metadata: &Metadata, rows: &mut Vec<(&str, String)>) {
         None => format!("not compared: {}", why_not_compared.as_deref().unwrap_or_default()),
     };
     rows.push(("promotion", text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(counts: [usize; 5]) -> Reading {
+        let [blank_rows, duplicates, conflicting, unsorted, inconsistent] = counts;
+        let json = serde_json::json!({
+            "layout": "plain", "adjustment": "stated", "splits": 1, "dividends": 0, "rows": 900,
+            "blank_cells": 0, "blank_rows": blank_rows, "duplicates": duplicates,
+            "conflicting": conflicting, "unsorted": unsorted, "newest_first": true,
+            "inconsistent": inconsistent, "dropped": 0,
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn clean_data_has_no_notes_and_others_say_what_was_done() {
+        assert!(notes(&reading([0; 5])).is_empty());
+        assert_eq!(
+            notes(&reading([12, 3, 1, 1, 2])),
+            [
+                "12 rows with blank cells were left out",
+                "3 rows for a day that had one were left out",
+                "1 of these had other values than the one before",
+                "1 row older than one before was sorted",
+                "2 rows with an open or close outside the range from low to high were mended or left out",
+            ]
+        );
+    }
 }

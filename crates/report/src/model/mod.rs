@@ -235,7 +235,7 @@ pub struct Row {
     pub s: String,
     /// How far it has come.
     pub state: State,
-    /// The generation that was committed, found current or kept.
+    /// The generation that was committed, found current or kept; the newest, where the run has made none.
     #[serde(rename = "gen")]
     pub generation: Option<u64>,
     /// Attempts that were begun.
@@ -260,7 +260,7 @@ pub struct Row {
     pub test: Option<Num>,
     /// The baseline's loss there.
     pub base: Option<Num>,
-    /// The generation before; where there is none of this run, the newest.
+    /// The generation before that; the newest, while the run may yet make one.
     pub prev: Option<Before>,
     /// Validation losses by epoch, thinned to [`SPARK`](crate::SPARK).
     pub spark: Vec<Num>,

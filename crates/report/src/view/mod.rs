@@ -10,7 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use mambafleet_orchestrator::{RunEvent, RunPlan, RunSummary, StampedEvent};
 use mambafleet_protocol::{
-    CommitReport, EpochReport, FailureKind, JobSpec, Outcome, RunId, StageTimes, Symbol,
+    CommitReport, EpochReport, FailureKind, Headline, JobSpec, Outcome, RunId, StageTimes, Symbol,
     signal_name,
 };
 
@@ -58,8 +58,10 @@ struct Parts {
 /// What the store knows of a symbol in a run, and events do not tell.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known {
-    /// Losses of the row's generation: after the first epoch, the best, on the test part, the baseline's.
-    pub losses: Option<[f64; 4]>,
+    /// The generation that the row is about.
+    pub generation: Option<u64>,
+    /// Its headline.
+    pub headline: Option<Headline>,
     /// Its validation losses by epoch.
     pub curve: Vec<f64>,
     /// Length of its files.
@@ -374,19 +376,7 @@ impl RunView {
         let version = self.version;
         let Some(tracked) = self.symbols.get_mut(place) else { return };
         tracked.version = version;
-        let row = &mut tracked.row;
-        if let Some(losses) = known.losses {
-            let [first, best, test, base] = losses.map(|loss| Some(Num(loss)));
-            (row.first, row.best) = (first, best);
-            (row.test, row.base) = (test, base);
-        }
-        if row.spark.is_empty() {
-            row.spark = spark(&known.curve);
-        }
-        row.bytes = row.bytes.or(known.bytes);
-        row.prev = known.prev;
-        row.last_success = row.last_success.or(known.last_success);
-        row.notes = known.notes;
+        tracked.row.know(known);
     }
 
     /// The page, without what only the store and other runs tell.

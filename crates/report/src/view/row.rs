@@ -2,6 +2,7 @@
 
 use mambafleet_protocol::{Outcome, Symbol};
 
+use super::Known;
 use crate::Num;
 use crate::model::{Row, State};
 
@@ -71,6 +72,27 @@ impl Row {
             // What an earlier attempt failed of is still the last that is known.
             Outcome::Interrupted { .. } => self.state = State::Interrupted,
         }
+    }
+
+    /// What the store says.
+    pub(super) fn know(&mut self, known: &Known) {
+        self.generation = self.generation.or(known.generation);
+        if let Some(headline) = &known.headline {
+            (self.test, self.base) =
+                (Some(Num(headline.test_loss)), Some(Num(headline.baseline_loss)));
+            // What was not trained in the end is shown as far as it came.
+            if self.state.is_good() {
+                self.first = Some(Num(headline.first_validation_loss));
+                self.best = Some(Num(headline.best_validation_loss));
+            }
+        }
+        if self.state.is_good() && !known.curve.is_empty() {
+            self.spark = spark(&known.curve);
+        }
+        self.bytes = self.bytes.or(known.bytes);
+        self.prev = known.prev;
+        self.last_success = self.last_success.or(known.last_success);
+        self.notes = known.notes;
     }
 
     /// Forgets what earlier attempts failed of.

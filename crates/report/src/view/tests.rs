@@ -359,12 +359,21 @@ fn the_store_adds_what_events_do_not_tell() {
     feed(&mut view, [(2, finished("A", Outcome::UpToDate { generation: 3 }))]);
     let curve: Vec<f64> = (0..100).map(f64::from).collect();
     let prev = Some(Before { generation: 2, ..Before::default() });
-    let losses = Some([0.9, 0.5, 0.6, 0.7]);
-    view.know(0, &Known { losses, curve, prev, notes: 2, ..Known::default() });
+    let Outcome::Trained { headline, .. } = trained(3, 1) else { panic!() };
+    let headline = Some(headline);
+    view.know(0, &Known { headline, curve, prev, notes: 2, ..Known::default() });
     let row = view.row(0).unwrap();
     assert_eq!((row.test, row.notes, row.prev), (Some(Num(0.6)), 2, prev));
     assert_eq!((row.spark.len(), row.spark[0], row.spark[39]), (40, Num(0.0), Num(99.0)));
     view.know(9, &Known::default());
+    // A symbol that failed shows its own losses, and what is still in use.
+    feed(
+        &mut view,
+        [(3, begin("B", 1, 1)), (4, epoch("B", 1, 0.8)), (5, finished("B", broken(1)))],
+    );
+    view.know(1, &Known { generation: Some(7), headline, ..Known::default() });
+    let row = view.row(1).unwrap();
+    assert_eq!((row.generation, row.test, row.best), (Some(7), Some(Num(0.6)), Some(Num(0.8))));
 }
 
 /// Any event, of few symbols and workers, so that they meet.
