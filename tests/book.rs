@@ -349,18 +349,20 @@ mod running {
         assert_eq!(missing(&said, "AAPL  12 0.7 failed\nGOOG: kept"), [&said[0], &said[2]]);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the store is not concerned")]
+    fn link(from: PathBuf, to: PathBuf) {
+        std::os::unix::fs::symlink(from, to).unwrap();
+    }
+
     /// A directory in which a page's commands find what a clone of the repository has.
     fn clone() -> Sandbox {
         let sandbox = Sandbox::new();
         std::fs::remove_file(sandbox.path("mambafleet.toml")).unwrap();
         std::fs::create_dir(sandbox.path("bin")).unwrap();
         std::fs::create_dir(sandbox.path("home")).unwrap();
-        let link = |from: PathBuf, to: &str| {
-            std::os::unix::fs::symlink(from, sandbox.path(to)).unwrap();
-        };
-        link(PathBuf::from(env!("CARGO_BIN_EXE_mambafleet")), "bin/mambafleet");
+        link(PathBuf::from(env!("CARGO_BIN_EXE_mambafleet")), sandbox.path("bin/mambafleet"));
         for name in ["configs", "examples", "tests"] {
-            link(root().join(name), name);
+            link(root().join(name), sandbox.path(name));
         }
         sandbox
     }

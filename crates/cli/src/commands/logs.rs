@@ -36,21 +36,28 @@ pub(crate) fn run(common: &Common, args: &LogsArgs, output: Output) -> Result<Ex
         None => Wanted::Run,
         Some(text) => Wanted::Attempts { symbol: planned(&runs, &run, text)?, only: args.attempt },
     };
-    let mut end = End { runs: &runs, run: &run, events: EventLog::of(&runs, &run) };
     let mut files = Files::new(RunRecord::dir_of(&runs, &run), wanted);
     let mut printer = Printer::new(&run, output);
-    while args.follow {
-        // First this, then the rest: what was written before the end is printed.
-        let ended = end.has_come(&files.wanted)?;
-        files.print(&mut printer)?;
-        if ended || printer.is_closed() {
-            break;
-        }
-        sleep(TICK);
+    if args.follow {
+        let end = End { runs: &runs, run: &run, events: EventLog::of(&runs, &run) };
+        follow(&mut files, &mut printer, end)?;
     }
     files.print(&mut printer)?;
     files.finish(&mut printer)?;
     if files.is_empty() { Err(nothing(&files, &run)) } else { Ok(Exit::Success) }
+}
+
+/// Prints until nothing more will be written, or nobody reads any more.
+fn follow(files: &mut Files, printer: &mut Printer<'_>, mut end: End<'_>) -> Result<(), CliError> {
+    loop {
+        // First this, then the rest: what was written before the end is printed.
+        let ended = end.has_come(&files.wanted)?;
+        files.print(printer)?;
+        if ended || printer.is_closed() {
+            return Ok(());
+        }
+        sleep(TICK);
+    }
 }
 
 /// The symbol, which must be one of the run's.
