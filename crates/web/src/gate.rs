@@ -113,7 +113,8 @@ impl Gate {
     /// Whether a page of another site asks in the background, where the browser says so.
     fn is_foreign_page(&self, headers: &HeaderMap) -> bool {
         let says = |name: &str, value: &str| headers.get(name).is_some_and(|said| said == value);
-        says("sec-fetch-site", "cross-site") && !says("sec-fetch-mode", "navigate")
+        let foreign = ["cross-site", "same-site"].iter().any(|site| says("sec-fetch-site", site));
+        foreign && !says("sec-fetch-mode", "navigate")
     }
 
     /// Makes a token that was shown a cookie, and leads to the address without it.

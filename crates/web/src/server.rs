@@ -254,7 +254,11 @@ impl Shared {
                 } else {
                     return whole(busy("there are too many clients"));
                 };
-                response(StatusCode::OK, "text/event-stream", body)
+                let mut response = response(StatusCode::OK, "text/event-stream", body);
+                // What some proxies understand: hand on at once what comes.
+                let name = HeaderName::from_static("x-accel-buffering");
+                response.headers_mut().insert(name, HeaderValue::from_static("no"));
+                response
             }
         }
     }

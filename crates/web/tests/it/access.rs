@@ -88,6 +88,8 @@ fn pages_of_other_sites_may_lead_here_but_not_ask() {
     };
     assert_eq!(from("cross-site", "no-cors").status, 403);
     assert_eq!(from("cross-site", "cors").status, 403);
+    // Another port of this machine is another site's page, too.
+    assert_eq!(from("same-site", "cors").status, 403);
     assert_eq!(from("cross-site", "navigate").status, 200);
     assert_eq!(from("same-origin", "cors").status, 200);
     assert_eq!(from("none", "navigate").status, 200);

@@ -11,6 +11,7 @@ fn listen(site: &Fixture) -> Client {
     client.send(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let head = client.head();
     assert_eq!((head.status, head.header("content-type")), (200, Some("text/event-stream")));
+    assert_eq!(head.header("x-accel-buffering"), Some("no"));
     client.until(": hello\n\n").unwrap();
     client
 }
