@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::FLEET;
-use crate::samples::{Distribution, Labels, Samples, Value};
+use crate::samples::{Distribution, Labels, Samples, Value, is_amount};
 use crate::table::{Family, Kind, families};
-use crate::text::EXACT;
 
 /// What an earlier run or check has left.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,7 +57,7 @@ impl Earlier {
                 continue;
             }
             let sample = sample(line).ok_or(Unreadable { line: index + 1 })?;
-            if !(0.0..=EXACT).contains(&sample.value) {
+            if !is_amount(sample.value) {
                 continue;
             }
             if let Some(family) = families().find(|family| family.name == sample.name) {

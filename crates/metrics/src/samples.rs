@@ -47,6 +47,14 @@ impl Distribution {
     }
 }
 
+/// Up to here every whole number is a floating-point number.
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Whether something can have come to so much: it is not negative, and can be counted on.
+pub(crate) fn is_amount(number: f64) -> bool {
+    (0.0..=EXACT).contains(&number)
+}
+
 /// The values of a family's labels, in its order.
 pub(crate) type Labels = Vec<String>;
 
@@ -83,22 +91,21 @@ impl Samples {
         }
     }
 
-    /// Adds to a counter. What would make it smaller, or no number, is left out.
+    /// Adds to a counter. What nothing can [amount to](is_amount) is left out.
     pub(crate) fn add(&mut self, family: &Family, labels: &[&str], more: f64) {
         let before = self.number(family, labels).unwrap_or(0.0);
-        if more.is_finite() && more >= 0.0 {
+        if is_amount(more) {
             self.set(family, labels, before + more);
         }
     }
 
-    /// Puts a value into a histogram. What is negative or no number is left out.
+    /// Puts a value into a histogram. What nothing can [amount to](is_amount) is left out.
     pub(crate) fn observe(&mut self, family: &Family, labels: &[&str], value: f64) {
         let Kind::Histogram(bounds) = family.kind else { return };
         let series = self.0.entry(family.name).or_default();
         let new = || Value::Distribution(Distribution::new(bounds));
         if let Value::Distribution(distribution) = series.entry(owned(labels)).or_insert_with(new)
-            && value.is_finite()
-            && value >= 0.0
+            && is_amount(value)
         {
             distribution.observe(bounds, value);
         }

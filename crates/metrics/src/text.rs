@@ -9,14 +9,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::FLEET;
-use crate::samples::{Samples, Value};
+use crate::samples::{EXACT, Samples, Value};
 use crate::table::{Family, Kind};
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
-
-/// Up to here every whole number is a floating-point number.
-pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Samples of some families.
 #[derive(Debug)]
