@@ -15,8 +15,8 @@ pub(crate) fn of_job(job: &JobSpec) -> BTreeMap<String, String> {
         ("task", serde_json::to_value(&job.task)),
         ("model", serde_json::to_value(job.model)),
         ("train", serde_json::to_value(&job.train)),
-        ("evaluate", serde_json::to_value(&job.evaluate)),
-        ("promote", serde_json::to_value(&job.promote)),
+        ("evaluate", serde_json::to_value(job.evaluate)),
+        ("promote", serde_json::to_value(job.promote)),
         ("threads", Ok(job.threads.into())),
         ("trials", Ok(job.search.len().into())),
     ];

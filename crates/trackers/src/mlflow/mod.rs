@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mambafleet_orchestrator::{RunEvent, RunPlan, RunSummary, StampedEvent};
-use mambafleet_protocol::{CommitReport, Outcome, SampleCounts, Symbol};
+use mambafleet_protocol::{CommitReport, JobSpec, Outcome, SampleCounts, Symbol};
 
 use crate::MlflowSettings;
 use crate::lane::{Shared, Track};
@@ -126,7 +126,7 @@ impl Mlflow {
         self.experiment = self.client.experiment(&self.experiment_name)?;
         let run = self.plan.run.as_str();
         let mut tags = self.usual_tags(run);
-        let synthetic = self.plan.jobs.iter().any(|job| job.is_synthetic());
+        let synthetic = self.plan.jobs.iter().any(JobSpec::is_synthetic);
         let resumes = self.plan.resumes.as_ref().map(ToString::to_string);
         let record = self.record.display();
         let own = [

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mambafleet_orchestrator::{Reporter, RunPolicy};
-use mambafleet_protocol::{EpochReport, FailureKind, Headline, JobSpec, RunId, SkipReason};
+use mambafleet_protocol::{EpochReport, FailureKind, Headline, RunId, SkipReason};
 use serde_json::{Value, json};
 
 use super::*;

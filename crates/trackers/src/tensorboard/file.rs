@@ -62,9 +62,8 @@ impl EventFile {
 #[cfg(all(test, target_os = "linux"))]
 impl EventFile {
     /// A file on a disk that is full.
-    pub(super) fn full_disk() -> Self {
+    pub(super) fn full_disk() -> Result<Self, StoreError> {
         let path = PathBuf::from("/dev/full");
-        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
-        Self { path, file }
+        append_file(&path).map(|file| Self { path, file })
     }
 }

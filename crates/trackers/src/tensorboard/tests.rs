@@ -204,7 +204,7 @@ fn what_cannot_be_written_costs_the_tracker_and_is_said() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_costs_the_tracker_and_is_said() {
-    let mut file = EventFile::full_disk();
+    let mut file = EventFile::full_disk().unwrap();
     let error = file.write(1.0, 1, What::Scalars(&[("a", 1.0)])).unwrap_err();
     assert_eq!(
         cause_chain(&error),
