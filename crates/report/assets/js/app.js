@@ -8,6 +8,7 @@ const app = {
   table: null,
   timeline: null,
   opened: null,
+  then: null,
   horizon: null,
   scroll: [0, 0],
   inside: false,
@@ -111,26 +112,35 @@ function showSection(id) {
   node.focus({ preventScroll: true });
 }
 
+/** Goes to a section, from the section of a symbol too. */
+function visit(id) {
+  app.then = id;
+  if (app.opened === null) arrived();
+  else leave();
+}
+
+/** Shows the section that was asked for while a symbol was open. */
+function arrived() {
+  const id = app.then;
+  app.then = null;
+  if (id) showSection(id);
+}
+
 /** The ways to the sections that there are. */
 function sectionNav() {
   const there = BRIEFLY.filter(([id]) => app.overview.querySelector(`#s-${id}`));
-  const links = there.map(([id, title]) =>
-    el(
-      'a',
-      {
-        href: `#s-${id}`,
-        on: {
-          click: (event) => {
-            event.preventDefault();
-            leave();
-            showSection(id);
-          },
-        },
-      },
-      title,
-    ),
-  );
+  const followed = (id) => (event) => {
+    event.preventDefault();
+    visit(id);
+  };
+  const links = there.map(([id, title]) => el('a', { href: `#s-${id}`, on: { click: followed(id) } }, title));
   return el('nav', { class: 'controls', 'aria-label': 'Sections' }, links);
+}
+
+/** Sections may have come, such as that of the first failure. */
+function refreshNav() {
+  const [old, fresh] = [document.querySelector('#top nav'), sectionNav()];
+  if (!old.isEqualNode(fresh)) old.replaceWith(fresh);
 }
 
 /** Builds everything for a page. Sort and filter of an earlier one are kept. */
@@ -184,6 +194,7 @@ function refreshSummary() {
   swap('failures', failures(app.page, filterTable));
   swap('glance', glance(app.page, filterTable));
   swap('time', timeSection(app.page));
+  refreshNav();
   title();
 }
 
@@ -313,6 +324,7 @@ function closeView() {
   if (sheet) sheet.scrollTop = app.scroll[1];
   scrollTo(0, app.scroll[0]);
   app.table.state.rows[last]?.querySelector('a').focus({ preventScroll: true });
+  arrived();
 }
 
 /** Keys of the whole page. */

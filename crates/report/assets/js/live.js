@@ -86,6 +86,7 @@ function adopt(page) {
   refreshSummary();
   swap('compare', compareSection(app.page));
   swap('evaluation', evaluationSection(app.page));
+  refreshNav();
   showRuns();
   refreshOpened();
 }
