@@ -55,11 +55,29 @@ impl<'a> End<'a> {
 const UNTOLD: &str = "how it ended is not in the log";
 
 impl Lanes {
-    /// A worker said hello.
-    pub(crate) fn start(&mut self, worker: u64, pid: Option<u32>, at: Millis) {
+    /// A worker said hello, of so many at most that live at a time.
+    pub(crate) fn start(&mut self, worker: u64, pid: Option<u32>, at: Millis, most: usize) {
+        self.make_room(worker, most);
         let lane = self.lane(worker, at);
         let lane = &mut self.lanes[lane];
         lane.pid = pid.or(lane.pid);
+    }
+
+    /// The end of a worker that was told to end is no event; that another one takes its place tells of it.
+    fn make_room(&mut self, worker: u64, most: usize) {
+        let live = || self.lanes.iter().filter(|lane| lane.ended.is_none());
+        if most == 0 || live().count() < most || live().any(|lane| lane.worker == worker) {
+            return;
+        }
+        let last = |lane: &Lane| match lane.spans.last() {
+            Some(span) => span.to,
+            None => Some(lane.started),
+        };
+        let idle = self.lanes.iter_mut().filter(|lane| lane.ended.is_none());
+        let idle = idle.filter_map(|lane| Some((last(lane)?, lane)));
+        if let Some((end, lane)) = idle.min_by_key(|(end, _)| *end) {
+            lane.ended = Some(end);
+        }
     }
 
     /// A worker is gone that was not told to go.

@@ -30,7 +30,8 @@ pub struct Lane {
     pub pid: Option<u32>,
     /// When it said hello.
     pub started: Millis,
-    /// When it was found gone; none if it ended when it was told to, or still runs.
+    /// When it was found gone, or was last at work before another took its place; none if it stayed to the
+    /// end, or still runs.
     pub ended: Option<Millis>,
     /// What it died of.
     pub lost: Option<String>,

@@ -169,7 +169,7 @@ impl RunView {
         match &event.event {
             RunEvent::RunStarted { .. } => self.on_start(&event.event),
             RunEvent::WorkerStarted { worker, pid } => {
-                self.lanes.start(*worker, Some(*pid), at);
+                self.lanes.start(*worker, Some(*pid), at, self.run.workers);
                 self.changed.timeline = self.version;
             }
             RunEvent::WorkerLost { worker, pid, cause } => {

@@ -319,6 +319,18 @@ fn an_attempt_without_an_end_ends_when_the_next_begins() {
 }
 
 #[test]
+fn a_worker_whose_place_is_taken_has_ended() {
+    // Two workers at most, of which the first has done its share.
+    let mut view = view(&["A", "B", "C"]);
+    feed(&mut view, [(1, worker(1)), (1, worker(2)), (2, begin("A", 1, 1)), (2, begin("B", 1, 2))]);
+    feed(&mut view, [(4, ended("A", 1, 1, 2.0)), (4, finished("A", trained(1, 1)))]);
+    assert!(view.timeline().lanes.iter().all(|lane| lane.ended.is_none()));
+    feed(&mut view, [(6, worker(3)), (7, begin("C", 1, 3)), (8, worker(3))]);
+    let ends: Vec<_> = view.timeline().lanes.iter().map(|lane| lane.ended).collect();
+    assert_eq!(ends, [Some(millis(at(4))), None, None]);
+}
+
+#[test]
 fn only_what_changed_is_sent() {
     let mut view = view(&["A", "B", "C"]);
     let whole = view.changed_since(0);
