@@ -116,7 +116,9 @@ impl Screen {
 fn masked(lines: &[String]) -> String {
     let is_time = |word: &str| {
         let digits = word.trim_end_matches(['s', 'm', 'h', ',']);
-        digits.len() < word.len() && digits.bytes().all(|b| b.is_ascii_digit()) && digits != ""
+        digits.len() < word.len()
+            && digits.bytes().all(|b| b.is_ascii_digit())
+            && !digits.is_empty()
     };
     let word = |word: &str| match word {
         word if word.starts_with("20") && word.contains('-') && !word.contains('/') => {
@@ -145,7 +147,16 @@ fn in_the_middle_of_a_run_what_is_over_stands_above_what_goes_on_and_in_the_end_
     let sandbox = Sandbox::new();
     let mut screen = Screen::new(100, 40);
     let mut child = screen.start(&sandbox, BUSY, &[]);
-    insta::assert_snapshot!(screen.busy(), @"");
+    insta::assert_snapshot!(screen.busy(), @"
+    press t to see what is running
+    run RUN 3 symbols on synthetic demo data, 2 workers of 1 thread each
+    A trained test N N %), N generation T validation N -> N
+    ERROR failed (backend) this symbol is to fail
+    log: LOG
+    SYMBOL EPOCH VALIDATION TIME TRAIN SAMPLES/S MEMORY
+    SLEEPS epoch 1 T N MiB ┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈┈
+    ━━━━━━━━━━━━━━━━━━━━┈┈┈┈┈┈┈┈┈┈ 2 of 3 done, 1 failed, T
+    ");
     screen.assert_nothing_is_wrapped();
     let raw = screen.raw();
     for colour in ["\x1b[32mtrained", "\x1b[31mfailed", "\x1b[31m1 failed"] {
