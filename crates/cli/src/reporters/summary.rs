@@ -93,7 +93,7 @@ fn misses(summary: &RunSummary, most: usize, page: Page) -> Vec<String> {
     told
 }
 
-fn miss<'a>(symbol: &'a SymbolSummary, page: Page) -> Option<(&'a Symbol, String)> {
+fn miss(symbol: &SymbolSummary, page: Page) -> Option<(&Symbol, String)> {
     let SymbolSummary { symbol, last_success, outcome, .. } = symbol;
     let last = last_trained(*last_success);
     let word = page.look.word(outcome.label());
