@@ -65,7 +65,7 @@ fn a_run_is_shown_as_at_its_end() {
     assert_eq!(json["summary"]["time"]["locks"]["commits"], 1);
     for (call, code) in [
         ("runs 20200101-000000-000-0000", 4),
-        ("runs a/b", 2),
+        ("runs a/b", 4),
         ("runs --all", 2),
         ("runs latest --limit 3", 2),
     ] {

@@ -14,15 +14,15 @@ use crate::exit;
 
 mod backends;
 mod logs;
-mod runs;
 mod report;
+mod runs;
 mod store;
 mod ui;
 
 pub(crate) use backends::{CheckArgs, ConformArgs};
 pub(crate) use logs::LogsArgs;
-pub(crate) use runs::RunsArgs;
 pub(crate) use report::ReportArgs;
+pub(crate) use runs::RunsArgs;
 pub(crate) use store::{DiffArgs, ExportArgs, GcArgs, LockArgs, RollbackArgs, VerifyArgs};
 pub(crate) use ui::UiArgs;
 

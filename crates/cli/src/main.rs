@@ -14,9 +14,9 @@ mod output;
 mod plan;
 mod reporters;
 mod search;
+mod signals;
 mod since;
 mod style;
-mod signals;
 mod table;
 #[cfg(unix)]
 mod terminal;

@@ -66,6 +66,16 @@ pub(super) fn leave(store: &Store, run: &RunId) -> Option<PathBuf> {
     }
 }
 
+/// The page that a run has left, if it has.
+pub(super) fn page_of(store: &Store, run: &RunId) -> Option<PathBuf> {
+    Some(place(store, run)).filter(|path| path.is_file())
+}
+
+/// The line that says where a page lies.
+pub(super) fn where_it_lies(path: &Path) -> String {
+    format!("report: {}", path.display())
+}
+
 /// Where the page about a run lies unless somebody wants it elsewhere.
 fn place(store: &Store, run: &RunId) -> PathBuf {
     RunRecord::dir_of(&store.runs_dir(), run).join(REPORT_FILE)

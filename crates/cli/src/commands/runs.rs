@@ -12,6 +12,8 @@ use mambafleet_protocol::{JobSpec, Outcome, RunId, Symbol, cause_chain};
 use serde::Serialize;
 
 use super::open_store;
+use super::report::{page_of, where_it_lies};
+use super::run_name::find_run;
 use crate::args::{Common, RunsArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -121,7 +123,7 @@ fn list(runs: &Path, limit: usize, output: Output) -> Result<Exit, CliError> {
 
 fn show(store: &Store, name: &str, all: bool, output: Output) -> Result<Exit, CliError> {
     let runs = store.runs_dir();
-    let run = named(&runs, name)?;
+    let run = find_run(&runs, name)?;
     let Record { row, summary, so_far } = read(&runs, &run).map_err(|cause| {
         CliError::new(Exit::SomeFailed, format!("the record of {run} cannot be read: {cause}"))
     })?;
@@ -135,31 +137,18 @@ fn show(store: &Store, name: &str, all: bool, output: Output) -> Result<Exit, Cl
                 let (record, synthetic) = (RunRecord::dir_of(&runs, &run), row.synthetic);
                 let (record, changes) = (&*record, &*changes);
                 let closing = Closing { summary, record, synthetic, changes, whole: all };
-                summary_table(&closing, page)
+                let page_of_it = page_of(store, &run).map(|path| where_it_lies(&path));
+                [summary_table(&closing, page)]
+                    .into_iter()
+                    .chain(page_of_it)
+                    .collect::<Vec<_>>()
+                    .join("\n")
             }
             None => page.wrap(&unfinished(&row, &so_far), 2),
         };
         format!("{head}\n\n{rest}")
     })?;
     Ok(Exit::Success)
-}
-
-/// The run with this name, or the newest one.
-fn named(runs: &Path, name: &str) -> Result<RunId, CliError> {
-    let missing = |message: String| {
-        CliError::new(Exit::NothingSelected, message).with_hint("mambafleet runs lists them")
-    };
-    if name == "latest" {
-        let newest = RunRecord::newest_first(runs)?.into_iter().next();
-        return newest.ok_or_else(|| missing("there is no run yet".to_owned()));
-    }
-    let run: RunId = name.parse().map_err(|error| {
-        CliError::usage(format!("{name}: {error}")).with_hint("mambafleet runs lists them")
-    })?;
-    if !RunRecord::dir_of(runs, &run).is_dir() {
-        return Err(missing(format!("there is no run {run} in {}", runs.display())));
-    }
-    Ok(run)
 }
 
 /// Reads a record; the cause if that is not possible.

@@ -16,7 +16,7 @@ use mambafleet_trackers::Feed;
 use serde::Serialize;
 
 use super::registry;
-use super::report::leave;
+use super::report::{leave, where_it_lies};
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
 use crate::config::{Loaded, Overrides, Settled};
@@ -114,7 +114,13 @@ fn train(
     arrange(&mut plan, Some(&store), config)?;
     let record = RunRecord::dir_of(&store.runs_dir(), &plan.run);
     let (feed, tracking) = Tracking::start(&config.observe, &plan, &record)?;
-    let watch = Watch { herald, metrics, junit: args.junit.as_deref(), tracking: &tracking, report: config.observe.report };
+    let watch = Watch {
+        herald,
+        metrics,
+        junit: args.junit.as_deref(),
+        tracking: &tracking,
+        report: config.observe.report,
+    };
     let ended = carry_out(&plan, &store, &watch, feed, output);
     tracking.finish(output);
     ended
@@ -168,8 +174,13 @@ fn carry_out(
         let verdict =
             judge(&summary).map(|verdict| page.wrap(&verdict_table(&verdict), 2) + "\n\n");
         let changes = changes(store, &summary);
-        let closing =
-            Closing { summary: &summary, record: &record, synthetic, changes: &changes, whole: false };
+        let closing = Closing {
+            summary: &summary,
+            record: &record,
+            synthetic,
+            changes: &changes,
+            whole: false,
+        };
         // Away from what has scrolled by.
         let gap = if page.is_terminal() { "\n" } else { "" };
         let mut table =
@@ -182,7 +193,7 @@ fn carry_out(
         && let Some(path) = leave(store, &plan.run)
         && !output.is_json()
     {
-        let _ = output.line(&format!("report: {}", path.display()));
+        let _ = output.line(&where_it_lies(&path));
     }
     Ok(match exit(&summary) {
         // Whoever reads a file must not take an old one for new.
