@@ -176,6 +176,7 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
     rows: [[at, row]],
   });
   await page.locator('.failures', { hasText: row.cause }).waitFor();
+  await page.locator('#top nav a', { hasText: 'Failures' }).waitFor();
   await page.waitForFunction(
     (many) => document.querySelector('h1').textContent.includes(`${many} failed`),
     counts.failed + 1,

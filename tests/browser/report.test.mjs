@@ -179,6 +179,19 @@ onPage(
 );
 
 onPage(
+  'the ways to the sections lead there from a symbol too',
+  { hash: `#${encodeURIComponent(good.s)}` },
+  async (page) => {
+    await page.locator('#top nav a', { hasText: 'Timeline' }).click();
+    await page.waitForFunction(() => document.activeElement.id === 's-timeline');
+    assert.equal(new URL(page.url()).hash, '');
+    await page.locator('.symbols .sym').first().click();
+    await page.locator('#top nav a', { hasText: 'Symbols' }).click();
+    await page.waitForFunction(() => document.activeElement.id === 's-symbols');
+  },
+);
+
+onPage(
   'a symbol has its charts, horizons and values under the pointer',
   { hash: `#${encodeURIComponent(good.s)}` },
   async (page) => {
