@@ -103,9 +103,13 @@ function onLive(name, act, path = '', options = {}) {
       allowed: (asked) => asked.startsWith(server.url),
       ...options,
     });
-    await act({ page, server, pages, troubles });
-    await done();
-    await server.close();
+    try {
+      await act({ page, server, pages, troubles });
+      await done();
+    } finally {
+      await page.context().close();
+      await server.close();
+    }
   });
 }
 
@@ -146,7 +150,8 @@ onLive('an update reaches its row; sort, filter, scroll and the focus stay', asy
   assert.equal(await page.evaluate(() => scrollY), scrolled);
   assert.equal(await page.evaluate(() => document.activeElement.textContent), row.s);
   assert.equal(await page.locator('thead th[data-col="s"]').getAttribute('aria-sort'), 'descending');
-  server.tell('update', { v: 2, run: 'another', counts, rows: [[at, { ...row, epoch: 9 }]] });
+  const other = symbols.findIndex((one, place) => one.state === 'running' && place !== at);
+  server.tell('update', { v: 2, run: 'another', counts, rows: [[other, { ...symbols[other], epoch: 9 }]] });
   server.tell('update', {
     v: 3,
     run: 'now',
@@ -155,6 +160,7 @@ onLive('an update reaches its row; sort, filter, scroll and the focus stay', asy
   });
   await page.waitForFunction((name) => document.querySelector(`tr:has(a[href="#${name}"])`).hidden, row.s);
   assert.equal((await shownSymbols(page)).length, before.length - 1);
+  assert.match(await cell(page, symbols[other].s, 'what').textContent(), /epoch 3 of 30/);
 });
 
 onLive('a failure appears at the top as it happens', async ({ page, server, pages }) => {

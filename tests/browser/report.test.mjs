@@ -37,8 +37,12 @@ after(() => browser.close());
 function onPage(name, options, act) {
   test(name, async () => {
     const { page, done } = await visit(browser, url + (options.hash ?? ''), options);
-    await act(page);
-    await done();
+    try {
+      await act(page);
+      await done();
+    } finally {
+      await page.context().close();
+    }
   });
 }
 
