@@ -246,7 +246,7 @@ fn without_colours_and_without_other_characters_than_ascii_it_is_the_same() {
 #[test]
 fn a_dumb_terminal_and_a_pipe_get_a_line_for_each_event_and_nothing_else() {
     let sandbox = Sandbox::new();
-    let mut screen = Screen::new(80, 24);
+    let screen = Screen::new(80, 24);
     let args = "train --backend faulty --symbols A,ERROR";
     let mut child = screen.start(&sandbox, args, &[("TERM", "dumb")]);
     assert_eq!(child.code(), Some(3), "{}", screen.raw());
