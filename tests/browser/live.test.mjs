@@ -270,10 +270,12 @@ onLive('the end of the run is told; the table stays as it was', async ({ page, s
 
 onLive('another run can be chosen, and the way back works', async ({ page, server }) => {
   await status(page, 'live');
+  await page.locator('thead th[data-col="test"] button').click();
   await page.locator('#runs').selectOption('earlier');
   await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 12);
   await status(page, 'ended');
   assert.equal(new URL(page.url()).search, '?run=earlier');
+  assert.equal(await page.locator('thead th[data-col="test"]').getAttribute('aria-sort'), 'ascending');
   await page.goBack();
   await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
   assert.equal(server.streams.size, 1);

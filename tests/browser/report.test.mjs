@@ -295,6 +295,11 @@ onPage('on paper it is light, open, and has nothing to press', { colorScheme: 'd
   await page.emulateMedia({ media: 'print' });
   const shade = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   assert.equal(shade, 'rgb(255, 255, 255)');
+  const ink = await page.locator('h1').evaluate((node) => getComputedStyle(node).color);
+  assert.ok(
+    ink.match(/\d+/g).every((part) => Number(part) < 90),
+    `${ink} on white`,
+  );
   for (const what of ['#theme', 'input[type=search]', '#top nav', '.chips'])
     assert.equal(await page.locator(what).isVisible(), false, what);
   assert.equal(
