@@ -5,6 +5,8 @@
     reason = "helpers of tests fail the test that calls them"
 )]
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends by panicking")]
+
 mod access;
 mod clients;
 mod shape;
