@@ -205,3 +205,10 @@ fn a_fleet_is_called_as_its_file() {
     assert_eq!(fleet_of(Path::new("x")), "x");
     assert_eq!(fleet_of(Path::new("")), "mambafleet");
 }
+
+#[test]
+fn labels_are_read_back_as_they_were_written() {
+    let series = "mambafleet_retries_total{cause=\"a\\nb\\\\c\\\"d,}\"}";
+    let text = format!("{series} 4\n");
+    assert_eq!(Page::read(&onto(&good(), &text)).get(series), 4.0);
+}

@@ -6,6 +6,13 @@
     reason = "helpers of tests fail the test that calls them"
 )]
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by panicking"
+)]
+
 mod earlier;
 mod events;
 mod page;

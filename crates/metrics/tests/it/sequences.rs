@@ -242,3 +242,25 @@ fn symbols_stand_in_labels_as_they_are() {
         assert!(page.get(&series) > 0.0);
     }
 }
+
+#[test]
+fn a_failure_that_is_not_repeated_is_no_retry() {
+    let mut run = Run::of(1);
+    let mut event = again("A", "data");
+    event["retry_in"] = json!(null);
+    let page = run.hear_all([attempt("A", 1, 1), event]);
+    assert_eq!(page.get("mambafleet_retries_total{cause=\"data\"}"), 0.0);
+    assert_eq!(page.get("mambafleet_attempt_failures_total{cause=\"data\"}"), 1.0);
+}
+
+#[test]
+fn what_cannot_be_makes_no_counter_smaller() {
+    let mut run = Run::of(1);
+    let odd = |seconds: f64| {
+        let mut event = ended("A", 1.0);
+        event["times"]["train"]["seconds"] = json!(seconds);
+        event
+    };
+    let page = run.hear_all([attempt("A", 1, 1), odd(2.0), odd(-3.0), odd(1e300)]);
+    assert_eq!(page.get("mambafleet_stage_seconds_total{stage=\"train\"}"), 2.0);
+}
