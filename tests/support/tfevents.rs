@@ -52,7 +52,7 @@ pub(crate) fn fields(mut bytes: &[u8]) -> Vec<(u64, Field)> {
     fn varint(bytes: &mut &[u8]) -> u64 {
         let (mut value, mut shift) = (0, 0);
         loop {
-            let (first, rest) = bytes.split_first().expect("a number is cut off");
+            let (first, rest) = bytes.split_first().unwrap();
             *bytes = rest;
             value |= u64::from(first & 0x7f) << shift;
             if first & 0x80 == 0 {
