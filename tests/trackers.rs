@@ -95,10 +95,13 @@ fn owned<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
 fn mlflow_has_the_run_and_its_symbols() {
     let sandbox = Sandbox::new();
     let server = FakeMlflow::start();
-    mlflow(&sandbox, &server.url(), "60s");
+    mlflow(&sandbox, &server.url().replace("http://", "http://me:secret@"), "60s");
     sandbox.run("data synth prices --symbols GOOD").expect(0);
     let ended = sandbox.run("train --data prices --symbols GOOD,BAD").expect(3);
     assert_eq!(warnings(&ended), [""; 0]);
+    // me:secret
+    let credentials = Some("Basic bWU6c2VjcmV0".to_owned());
+    assert!(server.asked().iter().all(|asked| asked.authorization == credentials));
     let run = sandbox.runs().pop().unwrap();
     let run = run.file_name().unwrap().to_str().unwrap();
     let expected = owned([(run, "FAILED"), ("GOOD", "FINISHED"), ("BAD", "FAILED")]);
@@ -131,10 +134,14 @@ fn a_server_that_is_dead_or_dumb_costs_a_warning() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dumb = FakeMlflow::answering(|_, _| Reply::Hangs);
     let odd = FakeMlflow::answering(|_, _| Reply::Says(200, "<html>welcome</html>".to_owned()));
+    let foreign = FakeMlflow::answering(|_, _| Reply::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec()));
+    let rude = FakeMlflow::answering(|_, _| Reply::HangsUp);
     for (url, why) in [
         (format!("http://me:secret@{nobody}/secret"), "cannot be reached: Connection refused"),
         (dumb.url(), ""),
         (odd.url(), "does not answer experiments/get-by-name as MLflow does"),
+        (foreign.url(), "does not speak HTTP"),
+        (rude.url(), "broke off"),
     ] {
         mlflow(&sandbox, &url, "300ms");
         let ended = sandbox.run("train --symbols A --force --format json").expect(0);
