@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     reason = "helpers of tests fail the test that calls them"
 )]
-
 #![expect(
     clippy::expect_used,
     clippy::panic,

@@ -4,7 +4,6 @@
     clippy::panic,
     reason = "helpers of tests fail the test that calls them"
 )]
-
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod access;
