@@ -1,6 +1,5 @@
 //! A directory of its own for each test, and the binary that runs in it.
 
-#[expect(dead_code, reason = "the tests of the trackers themselves use all of it")]
 pub(crate) mod mlflow;
 #[cfg(unix)]
 pub(crate) mod processes;
