@@ -3,12 +3,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "helpers of tests fail the test that calls them"
-)]
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
     reason = "a test ends by panicking"
 )]
 
