@@ -14,7 +14,6 @@ mod output;
 mod plan;
 mod reporters;
 mod search;
-mod signals;
 mod since;
 mod style;
 mod table;

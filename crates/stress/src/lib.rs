@@ -44,6 +44,7 @@ pub use plan::Workload;
 pub use process::MemberCommand;
 pub use report::{LockWait, Report, Turns, WayReport};
 pub use set::{Contents, FILES, Set, Verdict, judge};
+pub use signals::Signals;
 pub use stats::Percentiles;
 pub use test::{Observer, Progress, Test, run};
 pub use ways::{Checked, Loaded, LockTimes, Receipt, SaveError, Saved, Saver, Way};

@@ -10,13 +10,14 @@ use mambafleet_artifacts::{
 };
 use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerCommand};
 use mambafleet_protocol::{
-    DataSource, FailureKind, JobSpec, Outcome, RunId, SkipReason, Symbol, cause_chain,
+    DataSource, FailureKind, JobSpec, Outcome, SkipReason, Symbol, cause_chain,
 };
 use mambafleet_trackers::Feed;
 use serde::Serialize;
 
 use super::registry;
 use super::report::{leave, where_it_lies};
+use super::run_name::find_run;
 use crate::args::{Common, TrainArgs};
 use crate::commands::own_lock::refuse_own;
 use crate::config::{Loaded, Overrides, Settled};
@@ -221,28 +222,18 @@ const JUNIT_FILE: &str = "junit.xml";
 /// The plan of the run to go on with: the one that is named, or the newest that did not finish well.
 fn earlier(store: &Path, name: &str) -> Result<RunPlan, CliError> {
     let runs = Store::open(store)?.runs_dir();
-    let named =
-        match name {
-            "" => RunRecord::unfinished(&runs)?,
-            name => Some(name.parse::<RunId>().map_err(|error| {
-                CliError::usage(format!("--resume: {error}")).with_hint(RUNS_HINT)
-            })?),
-        };
+    let named = match name {
+        "" => RunRecord::unfinished(&runs)?,
+        name => Some(find_run(&runs, name)?),
+    };
     let Some(run) = named else {
         let message = format!("every run in {} finished well", runs.display());
         return Err(CliError::new(Exit::NothingSelected, message));
     };
-    match RunRecord::plan(&runs, &run)? {
-        Some(plan) => Ok(plan),
-        None => {
-            let message = format!("there is no run {run} in {}", runs.display());
-            Err(CliError::new(Exit::NothingSelected, message).with_hint(RUNS_HINT))
-        }
-    }
+    RunRecord::plan(&runs, &run)?.ok_or_else(|| {
+        CliError::new(Exit::NothingSelected, format!("the record of {run} has no plan"))
+    })
 }
-
-const RUNS_HINT: &str = "runs are the directories in runs/ of the store, such as \
-                         20261125-123611-712-88cb";
 
 /// Makes sure that no other run has the same symbols in this store, or waits for it.
 fn own_set(

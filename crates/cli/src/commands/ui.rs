@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mambafleet_live::{Assets, Site};
 use mambafleet_protocol::cause_chain;
 use mambafleet_report::assets;
+use mambafleet_stress::Signals;
 use mambafleet_web::{Access, Hosts, InvalidToken, Policy, Server, Token, WebError};
 use serde::Serialize;
 
@@ -16,7 +17,6 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::plan::configuration;
-use crate::signals::Signals;
 
 /// What to do where others could ask.
 const NEEDS_TOKEN: &str =
@@ -62,7 +62,7 @@ pub(crate) fn run(common: &Common, args: &UiArgs, output: Output) -> Result<Exit
     }
     let signal = runtime.block_on(signals.next());
     drop(server);
-    Ok(signal)
+    Ok(if signal == 2 { Exit::Interrupted } else { Exit::Terminated })
 }
 
 fn refused(what: &str, error: &std::io::Error) -> CliError {
