@@ -177,7 +177,8 @@ fn what_fails_after_the_arguments_were_read_has_a_kind_of_its_own() {
     let sandbox = sandbox();
     for (call, code, kind) in [
         ("train --symbols , --format json", 4, "nothing_selected"),
-        ("train --resume a/b --format json", 2, "usage"),
+        ("train --resume a/b --format json", 4, "nothing_selected"),
+        ("train --set train.epochs=many --format json", 2, "usage"),
         ("show AAPL@99 --format json", 4, "nothing_selected"),
         ("data synth mambafleet.toml --format json", 1, "internal"),
     ] {
