@@ -259,7 +259,9 @@ fn runs_are_found_by_name_and_what_is_none_is_refused() {
     let ended = code("report nosuchrun --format json", 4).json();
     assert_eq!((&ended["type"], &ended["kind"]), (&"error".into(), &"nothing_selected".into()));
     code("report --compare nosuchrun", 4);
-    code("report --output no/such/directory/page.html", 1);
+    code("report --output no/such/directory/page.html", 2);
+    code("report --output mambafleet-store/store.json", 2);
+    code("report --output mambafleet-store/..", 2);
     let name = run.file_name().unwrap().to_str().unwrap();
     let path = code(&format!("report {}", &name[..10]), 0).stdout;
     assert_eq!(path.trim(), run.join("report.html").display().to_string());
@@ -294,4 +296,20 @@ fn a_run_is_shown_while_it_goes_on_and_when_it_has_died() {
     assert_eq!(states(&report), ["trained", "interrupted", "interrupted"]);
     assert_eq!(report.page["runs"][0]["state"], "died");
     assert_eq!(report.page["counts"]["interrupted"], 2);
+}
+
+#[test]
+fn a_run_is_compared_with_one_of_its_kind_and_not_with_a_symbol_trained_by_hand_in_between() {
+    let sandbox = Sandbox::new();
+    let train = |symbols: &str| {
+        sandbox.run(&format!("train --symbols {symbols} --force --set observe.report=false"));
+    };
+    train("A,B,C,D");
+    let whole = sandbox.runs().pop().unwrap();
+    train("B");
+    train("A,B,C");
+    sandbox.run("report --output page.html").expect(0);
+    let page = Report::read(&sandbox.path("page.html")).page;
+    assert_eq!(page["compare"]["run"], whole.file_name().unwrap().to_str().unwrap());
+    assert_eq!(page["compare"]["missing"], serde_json::json!(["D"]));
 }

@@ -155,3 +155,16 @@ fn a_run_that_goes_on_is_shown_as_far_as_it_has_come() {
     assert_eq!((&whole["summary"], &whole["running"]), (&Value::Null, &json!(["SLEEPS"])));
     assert_eq!(listed(&sandbox, 0)["runs"][0]["state"], "died");
 }
+
+#[test]
+fn the_last_time_that_all_went_well_may_have_been_in_a_larger_run() {
+    let sandbox = Sandbox::new();
+    sandbox.run("data synth prices --symbols A,B,C").expect(0);
+    sandbox.run("train --data prices --symbols A,B,C").expect(0);
+    let whole = sandbox.runs().pop().unwrap();
+    sandbox.write("prices/B.csv", "no prices");
+    let ended = sandbox.run("train --data prices --symbols A,B").expect(3);
+    let name = whole.file_name().unwrap().to_str().unwrap();
+    assert!(ended.stdout.contains("last time that all of these symbols went well: "));
+    assert!(ended.stdout.contains(&format!("({name})\n")), "{}", ended.stdout);
+}

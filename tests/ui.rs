@@ -346,7 +346,7 @@ fn who_may_ask_is_settled_before_anything_is_served() {
     assert!(refused("--host http://fleet.example").contains("no name of a host"));
 
     let ui = Ui::start(&sandbox, "");
-    let again = sandbox.run(&format!("ui --listen {}", ui.address)).expect(1);
+    let again = sandbox.run(&format!("ui --listen {}", ui.address)).expect(2);
     assert!(again.stderr.contains("is in use"), "{again:?}");
 }
 

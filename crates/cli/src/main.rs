@@ -11,6 +11,7 @@ mod logging;
 mod metrics;
 mod notify;
 mod output;
+mod place;
 mod plan;
 mod reporters;
 mod search;

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::config::{Config, Observe};
 use crate::error::CliError;
 use crate::output::{Output, json_line};
+use crate::place::check_place;
 
 /// The ending without which a node exporter passes a file over.
 const ENDING: &str = "prom";
@@ -142,21 +143,6 @@ fn let_others_read(file: &Path) -> std::io::Result<()> {
 
 #[cfg(not(unix))]
 fn let_others_read(_file: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
-/// Refuses a file that could not be written in the end, before anything is done. `name` is what it was
-/// given by.
-pub(crate) fn check_place(name: &str, file: &Path) -> Result<(), CliError> {
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wrong = |what: String| Err(CliError::usage(format!("{name} {}: {what}", file.display())));
-    if !dir.is_dir() {
-        return wrong(format!("{} is not a directory", dir.display()));
-    }
-    // A device or a pipe would be replaced by a file.
-    if file.exists() && !file.is_file() || file.file_name().is_none() {
-        return wrong("is not a file".to_owned());
-    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Change {
     pub(crate) old_loss: f64,
     pub(crate) new_loss: f64,
     /// Samples that both were judged on, and neither had seen. None where each loss is that of the test
-    /// part of its own training, which are not the same days.
+    /// part of its own training, which may be other days.
     pub(crate) common_samples: Option<usize>,
 }
 

@@ -45,8 +45,8 @@ fn origin(store: &SymbolStore, newest: &Manifest) -> Timestamp {
     at.created_at
 }
 
-/// The newest earlier run of exactly these symbols in which all went well. Each summary names it, so
-/// the newest summary of the set is enough.
+/// The newest earlier run in which all of these symbols went well, whatever others it had. Each summary of
+/// exactly these names the one before it, so none older than that has to be looked at.
 pub(crate) fn last_complete_run(
     runs: &Path,
     symbols: &BTreeSet<&Symbol>,
@@ -55,10 +55,16 @@ pub(crate) fn last_complete_run(
         // One that cannot be read is no answer, and no obstacle.
         let Ok(Some(summary)) = RunRecord::summary(runs, &run) else { continue };
         let of_run: BTreeSet<_> = summary.symbols.iter().map(|symbol| &symbol.symbol).collect();
-        if of_run != *symbols {
+        if !of_run.is_superset(symbols) {
             continue;
         }
-        return Ok(summary.complete().or(summary.last_successful_run));
+        let ours = summary.symbols.iter().filter(|symbol| symbols.contains(&symbol.symbol));
+        if ours.into_iter().all(|symbol| symbol.outcome.is_good()) {
+            return Ok(Some(CompleteRun { run, finished_at: summary.finished_at }));
+        }
+        if of_run == *symbols {
+            return Ok(summary.last_successful_run);
+        }
     }
     Ok(None)
 }

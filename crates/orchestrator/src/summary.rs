@@ -24,7 +24,7 @@ pub struct RunSummary {
     /// Where the time went.
     #[serde(default)]
     pub time: RunTime,
-    /// The newest run of exactly these symbols in which all went well: this one, or an earlier one.
+    /// The newest run in which all of these symbols went well: this one, or an earlier one.
     /// `None` if there never was one.
     #[serde(default)]
     pub last_successful_run: Option<CompleteRun>,
@@ -162,6 +162,12 @@ impl RunSummary {
     #[must_use]
     pub fn count(&self, label: &str) -> usize {
         self.symbols.iter().filter(|s| s.outcome.label() == label).count()
+    }
+
+    /// Whether a signal ended it before everything was done.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.signal.is_some() && !self.all_good()
     }
 
     /// Whether every symbol has a generation that is current for this run.

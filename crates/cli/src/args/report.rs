@@ -12,7 +12,7 @@ pub(crate) struct ReportArgs {
     /// File to write, whole, in place of report.html in the run's record; - for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// The run to compare with [default: the newest before it that has some of its symbols]
+    /// The run to compare with [default: the newest before it that has half of its symbols]
     #[arg(long, value_name = "RUN")]
     pub(crate) compare: Option<String>,
 }

@@ -14,6 +14,7 @@ use crate::args::{Common, ReportArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::place::{check_outside, check_place};
 
 /// The page in a run's record.
 const REPORT_FILE: &str = "report.html";
@@ -36,6 +37,10 @@ struct Report {
 /// Writes the page about a run, and says where it lies.
 pub(crate) fn run(common: &Common, args: &ReportArgs, output: Output) -> Result<Exit, CliError> {
     let store = open_store(common)?;
+    if let Some(file) = args.output.as_deref().filter(|file| *file != Path::new("-")) {
+        check_place("--output", file)?;
+        check_outside("--output", file, store.root())?;
+    }
     let runs = store.runs_dir();
     let run = find_run(&runs, &args.run)?;
     let other = args.compare.as_deref().map(|name| find_run(&runs, name)).transpose()?;

@@ -194,7 +194,7 @@ impl Row {
     fn new(plan: RunPlan, summary: Option<&RunSummary>, so_far: &SoFar, running: bool) -> Self {
         let started_at = plan.created_at;
         let state = match summary {
-            Some(summary) if summary.signal.is_some() => State::Interrupted,
+            Some(summary) if summary.is_cut_short() => State::Interrupted,
             Some(_) => State::Finished,
             None if running => State::Running,
             None => State::Died,

@@ -24,9 +24,10 @@ use crate::config::{Loaded, Overrides, Settled};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::logging::{self, RUN_LOG};
-use crate::metrics::{Metrics, check_place};
+use crate::metrics::Metrics;
 use crate::notify::Herald;
 use crate::output::Output;
+use crate::place::check_place;
 use crate::plan::{Force, arrange, configuration, make, path_override, resume, select, settle};
 use crate::reporters::{
     Closing, Tee, choose, fleet, junit, junit_error, summary_table, verdict_table,

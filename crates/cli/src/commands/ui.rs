@@ -123,7 +123,7 @@ impl From<WebError> for CliError {
         let message = cause_chain(&error);
         match error {
             WebError::Open(_) => Self::usage(message).with_hint(NEEDS_TOKEN),
-            WebError::InUse(_) => Self::new(Exit::Internal, message)
+            WebError::InUse(_) => Self::usage(message)
                 .with_hint("choose another port with --listen; 127.0.0.1:0 lets the system choose"),
             _ => Self::new(Exit::Internal, message),
         }

@@ -28,7 +28,7 @@ pub(crate) use layer::{PROFILE_VARIABLE, Values};
 pub(crate) use merge::{Merged, table};
 pub(crate) use origin::Origin;
 pub(crate) use schema::{Config, Observe, Predict, SearchMethod, When, is_there};
-pub(crate) use value::{parse_duration, parse_size};
+pub(crate) use value::{parse_address, parse_duration, parse_size};
 
 use check::Checker;
 use file::ConfigFile;

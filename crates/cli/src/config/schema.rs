@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::task::Task;
 use super::value::{
     AutoOr, AutoOrDuration, Deadline, HumanDuration, NoneOrDuration, NoneOrSize, WordOrCount,
+    parse_address,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -184,16 +185,10 @@ pub(crate) struct Observe {
 impl Observe {
     /// Where Prometheus may ask for metrics, if anywhere.
     pub(crate) fn metrics(&self) -> Result<Option<SocketAddr>, InvalidSpec> {
-        let wrong = |_| InvalidSpec {
-            key: "observe.metrics",
-            message: format!(
-                "{:?} is no address with a port, such as \"127.0.0.1:9464\"",
-                self.metrics
-            ),
-        };
+        let wrong = |message| InvalidSpec { key: "observe.metrics", message };
         match self.metrics.trim() {
             "" => Ok(None),
-            address => address.parse().map(Some).map_err(wrong),
+            address => parse_address(address, "127.0.0.1:9464").map(Some).map_err(wrong),
         }
     }
 

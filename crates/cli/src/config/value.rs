@@ -1,6 +1,7 @@
 //! Values that people write in their own way.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -256,6 +257,15 @@ impl<'de> Deserialize<'de> for AutoOr {
         }
         deserializer.deserialize_any(NumberOrAuto)
     }
+}
+
+/// An address with a port, such as `example`; `localhost` stands for 127.0.0.1.
+pub(crate) fn parse_address(text: &str, example: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let address = named.as_deref().unwrap_or(text);
+    let wrong = |_| format!("{text:?} is no address with a port, such as \"{example}\"");
+    address.parse().map_err(wrong)
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn worst(changes: &[Change], page: Page) -> Option<String> {
     };
     let mut text = format!("against the generation before{of}:\n{table}");
     if shown.iter().any(|change| change.common_samples.is_none()) {
-        text += "\nown test parts: each model's test loss, on the newest days it had; not the same days";
+        text += "\nown test parts: each model's test loss, on the newest days it had, which may be others";
     }
     Some(text)
 }

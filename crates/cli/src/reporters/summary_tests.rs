@@ -67,8 +67,8 @@ fn a_small_run_is_told_whole() {
     SYMBOL  GEN        WAS      IS  CHANGE  COMPARED ON
     S002    1 -> 2  0.2000  0.2080  +4.0 %  250 common samples
     S000    1 -> 2  0.2000  0.1980  -1.0 %  own test parts
-    own test parts: each model's test loss, on the newest days it had; not the same
-      days
+    own test parts: each model's test loss, on the newest days it had, which may be
+      others
 
     2 trained, 1 failed in 1m 40s
     locks: 1 of 2 commits waited, 2.5s in all, 2.5s at most; 1 symbol gave up

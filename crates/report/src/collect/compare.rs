@@ -15,7 +15,7 @@ use crate::{Num, RunView};
 /// Earlier runs that are looked at in search of one with the same symbols.
 const TRIED: usize = 50;
 
-/// Compares a run with `other`, or with the newest run before it that has some of its symbols.
+/// Compares a run with `other`, or with the newest run before it that has half of its symbols.
 pub(super) fn with(
     store: &Store,
     run: &RunId,
@@ -47,14 +47,22 @@ pub(super) fn with(
     })
 }
 
-/// The newest run before this one that has some of its symbols.
+/// The newest run before this one that has half of its symbols, or else the one that has most of them: a
+/// symbol that was trained by hand in between is no night to compare with.
 fn newest_before(store: &Store, run: &RunId, view: &RunView) -> Option<RunView> {
     let symbols: BTreeSet<&Symbol> = view.symbols().collect();
     let earlier = runs::all(store).into_iter().filter(|earlier| earlier < run);
-    earlier
-        .take(TRIED)
-        .map(|earlier| runs::plain(store, &earlier))
-        .find(|earlier| earlier.symbols().any(|symbol| symbols.contains(symbol)))
+    let mut best: Option<(usize, RunView)> = None;
+    for earlier in earlier.take(TRIED).map(|earlier| runs::plain(store, &earlier)) {
+        let shared = earlier.symbols().filter(|symbol| symbols.contains(symbol)).count();
+        if shared > best.as_ref().map_or(0, |(most, _)| *most) {
+            best = Some((shared, earlier));
+        }
+        if 2 * shared >= symbols.len() {
+            break;
+        }
+    }
+    best.map(|(_, earlier)| earlier)
 }
 
 fn compared(store: &Store, place: usize, symbol: &Symbol, row: Row) -> ComparedRow {

@@ -69,7 +69,7 @@ fn line(store: &Store, run: &RunId) -> RunLine {
     if let Some(summary) = summary(&store.runs_dir(), run) {
         let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
         let outcomes = || summary.symbols.iter().map(|symbol| &symbol.outcome);
-        let finished = summary.signal.is_none();
+        let finished = !summary.is_cut_short();
         return RunLine {
             id: run.to_string(),
             started_at: millis(summary.started_at),

@@ -7,6 +7,7 @@ use mambafleet_artifacts::atomic_write;
 
 use crate::args::Format;
 use crate::error::CliError;
+use crate::place::check_place;
 
 /// The form of forecasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl<'a> Place<'a> {
             },
         };
         if let Some(file) = file {
-            check(file)?;
+            check_place("--output", file)?;
         }
         Ok(Self { file, form })
     }
@@ -68,20 +69,6 @@ fn by_ending(file: &Path) -> Option<Form> {
         "parquet" => Form::Parquet,
         _ => return None,
     })
-}
-
-/// Refuses a file that could not be written in the end, before anything is done.
-fn check(file: &Path) -> Result<(), CliError> {
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let wrong = |what: String| Err(CliError::usage(format!("--output {}: {what}", file.display())));
-    if !dir.is_dir() {
-        return wrong(format!("{} is not a directory", dir.display()));
-    }
-    // A device or a pipe would be replaced by a file.
-    if file.exists() && !file.is_file() || file.file_name().is_none() {
-        return wrong("is not a file".to_owned());
-    }
-    Ok(())
 }
 
 /// Replaces the file whole, durably.
