@@ -236,6 +236,18 @@ onLive(
   `#${running('now').symbols.find((row) => row.state === 'running').s}`,
 );
 
+onLive(
+  'an attempt that goes on is said to go on',
+  async ({ page }) => {
+    await page.locator('#symbol-title').waitFor();
+    const last = page.locator('section[aria-label="Attempts"] tbody tr').last();
+    assert.match(await last.textContent(), /–running/);
+    assert.doesNotMatch(await last.textContent(), /ended well/);
+    await picture(page, 'live-symbol', { fullPage: true });
+  },
+  `#${running('now').symbols.find((row) => row.state === 'running').s}`,
+);
+
 onLive('a lost stream is taken up again, and what was missed is loaded', async ({ page, server, pages, troubles }) => {
   await status(page, 'live');
   const { symbols } = pages.get('now');

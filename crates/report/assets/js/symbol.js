@@ -139,7 +139,7 @@ function symbolFacts(row, detail) {
 }
 
 /** Everything that is in the detail. */
-function symbolParts({ row, detail, horizon, choose }) {
+function symbolParts({ page, row, detail, horizon, choose }) {
   const curves =
     detail.curves.val.length || detail.curves.train.length
       ? panel('Learning curves', curvesChart(detail.curves))
@@ -157,7 +157,7 @@ function symbolParts({ row, detail, horizon, choose }) {
     forecasts(detail, horizon, choose),
     seriesPart(detail),
     qualityPart(detail, row),
-    el('div', { class: 'two' }, attemptsPart(detail), provenancePart(detail)),
+    el('div', { class: 'two' }, attemptsPart(detail, page), provenancePart(detail)),
     logPart(detail),
   ];
 }
@@ -366,17 +366,22 @@ function provenancePart({ provenance }) {
     : null;
 }
 
+/** How an attempt ended; `open` is what is said of one that has not. */
+function endOf({ to, kind, cause }, open) {
+  if (cause) return el('span', { class: 'bad' }, kind ? `${kind.replaceAll('_', ' ')}: ` : '', cause);
+  return to ? 'ended well' : open;
+}
+
 /** Every attempt of this run. */
-function attemptsPart({ attempts }) {
+function attemptsPart({ attempts }, { run }) {
   if (!attempts.length) return null;
+  const open = run.state === 'running' ? 'running' : 'cut off with the run';
   const rows = attempts.map((one) => [
     `${one.attempt}`,
     `${one.worker ?? DASH}`,
     clock(one.from),
-    one.to ? duration((one.to - one.from) / 1000) : 'running',
-    one.cause
-      ? el('span', { class: 'bad' }, one.kind ? `${one.kind.replaceAll('_', ' ')}: ` : '', one.cause)
-      : 'ended well',
+    one.to ? duration((one.to - one.from) / 1000) : DASH,
+    endOf(one, open),
     el('code', { text: one.log ?? '' }),
   ]);
   return panel(
