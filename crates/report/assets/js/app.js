@@ -371,7 +371,7 @@ function start() {
   setTheme(remembered(THEME_KEY), false);
   listenOnce();
   if (LIVE) startLive();
-  else build(JSON.parse(document.getElementById('page').textContent));
+  else build(shownPage(JSON.parse(document.getElementById('page').textContent)));
 }
 
 start();

@@ -38,7 +38,7 @@ function fetchDetail(index) {
 async function loadPage() {
   let page;
   try {
-    page = await ask('/api/page', { run: link.chosen });
+    page = shownPage(await ask('/api/page', { run: link.chosen }));
   } catch (error) {
     if (app.page) say('lost');
     else
@@ -141,7 +141,7 @@ function merge(data) {
   if (data.counts) page.counts = data.counts;
   if (data.time) page.time = data.time;
   for (const [at, row] of data.rows ?? []) {
-    page.symbols[at] = row;
+    page.symbols[at] = shownRow(row);
     link.dirty.add(at);
     if (at === app.opened) openedLater();
   }

@@ -113,9 +113,15 @@ function troublesOf({ run, symbols }) {
     ]);
   if (run.signal) notes.push(['warn', `${run.signal} ended the run before it was done; train --resume does the rest.`]);
   const reasons = new Map();
-  for (const row of symbols.filter((one) => one.state === 'skipped' || one.state === 'interrupted')) {
-    const key = `${STATES[row.state].label}: ${row.cause ?? 'no reason given'}`;
-    reasons.set(key, (reasons.get(key) ?? 0) + 1);
+  const open = (row) => (run.state === 'died' ? 'in training when the run died' : STATES[row.state].label);
+  const words = {
+    skipped: (row) => `${STATES.skipped.label}: ${row.cause ?? 'no reason given'}`,
+    interrupted: open,
+    unbegun: () => STATES.unbegun.label,
+  };
+  for (const row of symbols) {
+    const reason = words[row.state]?.(row);
+    if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
   for (const [reason, many] of reasons) notes.push(['warn', `${plural(many, 'symbol')} ${reason}`]);
   return notes;

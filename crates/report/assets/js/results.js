@@ -152,7 +152,7 @@ function changesOf({ compare, symbols }) {
   const good = (outcome) => GOOD.includes(outcome);
   return {
     broken: paired.filter(
-      ({ old, row }) => good(old.outcome) && ['failed', 'skipped', 'interrupted'].includes(row.state),
+      ({ old, row }) => good(old.outcome) && ['failed', 'skipped', 'interrupted', 'unbegun'].includes(row.state),
     ),
     mended: paired.filter(({ old, row }) => !good(old.outcome) && good(row.state)),
     worse: paired.filter(({ change }) => verdictOf(change, false) === 'bad').sort((a, b) => b.change - a.change),
