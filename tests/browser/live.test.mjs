@@ -29,7 +29,6 @@ function running(id, many = 40) {
   page.timeline.end = null;
   page.timeline.retries = [];
   page.timeline.pauses = [];
-  page.compare = null;
   page.evaluation = null;
   for (const lane of page.timeline.lanes) {
     Object.assign(lane, { started: now - 60000, ended: null, lost: null });
@@ -187,6 +186,29 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
     (many) => document.querySelector('h1').textContent.includes(`${many} failed`),
     counts.failed + 1,
   );
+});
+
+onLive('the comparison with the earlier run goes on with the run', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const { symbols, counts, compare } = pages.get('now');
+  const sums = () => page.$$eval('#s-compare .sums li', (all) => all.map((one) => one.textContent));
+  const before = await sums();
+  const many = (word) => Number.parseInt(before.find((one) => one.endsWith(` ${word}`)), 10);
+  const [first, second] = compare.rows.filter(({ i }) => symbols[i].state === 'running');
+  await page.locator('#s-compare details summary').first().click();
+  const done = ({ i, test }, factor) => [i, { ...symbols[i], state: 'trained', test: test * factor }];
+  server.tell('update', { v: 1, run: 'now', counts, rows: [done(first, 1.5), done(second, 0.5)] });
+  for (const word of ['worse', 'better'])
+    await page.locator('#s-compare .sums li', { hasText: new RegExp(`^${many(word) + 1} ${word}$`) }).waitFor();
+  for (const [title, { i }] of [
+    ['Worse', first],
+    ['Better', second],
+  ])
+    assert.equal(
+      await page.locator(`#s-compare div:has(> h3:text-matches("^${title} ")) tbody .sym`).first().textContent(),
+      symbols[i].s,
+    );
+  assert.equal(await page.locator('#s-compare details').first().getAttribute('open'), '');
 });
 
 onLive('the timeline grows, and what the focus is on stays', async ({ page, server, pages }) => {

@@ -124,6 +124,7 @@ const summaryLater = throttled(() => {
   refreshSummary();
   sayRun();
 }, 1000);
+const compareLater = throttled(() => swap('compare', compareSection(app.page)), 1000);
 const timelineLater = throttled(() => app.timeline.update(), 1000);
 const openedLater = throttled(() => refreshOpened(), 2000);
 const rowsLater = throttled(() => {
@@ -145,7 +146,10 @@ function merge(data) {
     link.dirty.add(at);
     if (at === app.opened) openedLater();
   }
-  if (link.dirty.size) rowsLater();
+  if (data.rows?.length) {
+    rowsLater();
+    compareLater();
+  }
   if (data.timeline) {
     page.timeline = data.timeline;
     timelineLater();

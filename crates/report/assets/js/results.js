@@ -63,7 +63,7 @@ function evaluationSection(page) {
   ];
   const details = el(
     'details',
-    { class: 'more' },
+    { class: 'more', data: { fold: 'metrics' } },
     el('summary', { text: 'Every forecast and metric' }),
     horizons.map(contenderTable),
   );
@@ -251,7 +251,7 @@ function changeList(title, list) {
     rest.length
       ? el(
           'details',
-          { class: 'more' },
+          { class: 'more', data: { fold: title } },
           el('summary', { text: `${rest.length} more` }),
           shape(rest, `${title}, the rest`),
         )
