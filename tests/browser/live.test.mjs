@@ -342,13 +342,48 @@ onLive(
   { width: 390, height: 844 },
 );
 
+for (const [name, code] of [
+  ['nosuch', 404],
+  ['no/run', 400],
+])
+  test(`a run that there is not is said not to be there, and others are offered (${code})`, async () => {
+    const pages = new Map([['now', running('now')]]);
+    const server = await serve(pages);
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.url}?run=${encodeURIComponent(name)}`);
+    await page.getByRole('heading', { name: `There is no run ${name}` }).waitFor();
+    assert.ok(await page.locator('#top .brand').isVisible());
+    assert.deepEqual((await seriousFindings(page)).grave, []);
+    await picture(page, `live-nosuch-${code}`);
+    const asked = server.asked.length;
+    await page.waitForTimeout(2500);
+    assert.equal(server.asked.length, asked, 'it goes on asking');
+    await page.locator('#runs').selectOption('now');
+    await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
+    await status(page, 'live');
+    await page.goBack();
+    await page.getByRole('heading', { name: `There is no run ${name}` }).waitFor();
+    assert.equal(server.streams.size, 0);
+    await page.getByText('Show the newest run').click();
+    await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
+    await context.close();
+    await server.close();
+  });
+
 test('without a run the page says so and looks again', async () => {
   const pages = new Map();
   const server = await serve(pages);
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(server.url);
-  await page.getByText('There is no run to show yet').waitFor();
+  await page.getByRole('heading', { name: 'No run yet' }).waitFor();
+  const words = await page.locator('main').textContent();
+  assert.match(words, /mambafleet train begins one\. This page looks again every few seconds/);
+  assert.doesNotMatch(words, /api|404/);
+  assert.ok(await page.locator('#top .brand').isVisible());
+  assert.deepEqual((await seriousFindings(page)).grave, []);
+  await picture(page, 'live-none');
   pages.set('now', running('now'));
   await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
   await context.close();

@@ -33,13 +33,19 @@ function mark() {
   );
 }
 
-/** The list of runs. */
+/** What there is to say of a run in two words. */
+function runWords(run) {
+  return run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`;
+}
+
+/** The list of runs. That which is shown is in it, whatever there is besides. */
 function runPicker(page, choose) {
-  const words = (run) =>
-    `${run.id} · ${run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`}`;
+  const { id } = page.run;
   const options = page.runs.map((run) =>
-    el('option', { value: run.id, selected: run.id === page.run.id, text: words(run) }),
+    el('option', { value: run.id, selected: run.id === id, text: `${run.id} · ${runWords(run)}` }),
   );
+  if (!page.runs.some((run) => run.id === id))
+    options.unshift(el('option', { value: id ?? '', selected: true, disabled: !id, text: id ?? 'Choose a run' }));
   const select = el('select', { id: 'runs', 'aria-label': 'Run', on: { change: () => choose(select.value) } }, options);
   return select;
 }
