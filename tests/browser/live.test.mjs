@@ -1,9 +1,10 @@
 // The live page in Chromium, against a server that speaks the same language as the program's.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makePage } from './fixture.mjs';
 import { serve } from './server.mjs';
-import { fits, launch, picture, seriousFindings, shownSymbols, visit } from './support.mjs';
+import { OUT, fits, launch, picture, seriousFindings, shownSymbols, visit } from './support.mjs';
 
 let browser;
 before(async () => {
@@ -186,6 +187,37 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
     (many) => document.querySelector('h1').textContent.includes(`${many} failed`),
     counts.failed + 1,
   );
+});
+
+onLive('what runs and waits stands last in the bar of outcomes and does not look done', async ({ page, pages, server }) => {
+  await status(page, 'live');
+  const parts = await page.$$eval('.outcomes .stack > span', (all) =>
+    all.map((one) => [one.dataset.state, getComputedStyle(one).backgroundColor]),
+  );
+  const clear = 'rgba(0, 0, 0, 0)';
+  assert.deepEqual(
+    parts.map(([state, shade]) => [state, shade === clear]),
+    [
+      ['trained', false],
+      ['up_to_date', false],
+      ['failed', false],
+      ['running', true],
+      ['waiting', true],
+    ],
+  );
+  assert.deepEqual(
+    await page.$$eval('.outcomes .part', (all) => all.map((one) => one.dataset.state)),
+    parts.map(([state]) => state),
+  );
+  const { symbols } = pages.get('now');
+  const done = symbols.filter((row) => !['running', 'waiting'].includes(row.state)).length;
+  assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`));
+  await page.locator('.hero').screenshot({ path: join(OUT, 'live-hero.png') });
+  const at = symbols.findIndex((row) => row.state === 'waiting');
+  const rows = [[at, { ...symbols[at], state: 'retrying', attempts: 1 }]];
+  server.tell('update', { v: 1, run: 'now', counts: pages.get('now').counts, rows });
+  await page.locator('.outcomes .stack > [data-state="retrying"]').waitFor();
+  assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`), 'a retry counts twice');
 });
 
 onLive('the comparison with the earlier run goes on with the run', async ({ page, server, pages }) => {

@@ -3,6 +3,10 @@
 
 /** How many failures are shown in full before the table takes over. */
 const FAILURES_SHOWN = 12;
+/** The states in the order of the bar of outcomes: what is done, well or not, then what is not. */
+const BAR_ORDER = ['trained', 'up_to_date', 'kept', 'failed', 'interrupted', 'skipped', 'retrying', 'running', 'waiting', 'unbegun'];
+/** States of symbols that have not come to their end. */
+const OPEN = ['retrying', 'running', 'waiting'];
 const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died' };
 
 /** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
@@ -51,8 +55,8 @@ function runPicker(page, choose) {
 }
 
 /** Symbols that have come to their end. */
-function doneOf({ counts, symbols }) {
-  return symbols.length - counts.running - counts.waiting - symbols.filter((row) => row.state === 'retrying').length;
+function doneOf({ symbols }) {
+  return symbols.filter((row) => !OPEN.includes(row.state)).length;
 }
 
 /** How the run went, in a sentence. */
@@ -160,9 +164,9 @@ function namesOf(names) {
   return names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : listed(names);
 }
 
-/** Counts by state, as the table sees them: `retrying` is part of what waits. */
+/** Counts by state, in the order of the bar. */
 function stateCounts(page) {
-  const found = new Map(STATE_ORDER.map((state) => [state, 0]));
+  const found = new Map(BAR_ORDER.map((state) => [state, 0]));
   for (const row of page.symbols) found.set(row.state, (found.get(row.state) ?? 0) + 1);
   return [...found].filter(([, many]) => many > 0);
 }
