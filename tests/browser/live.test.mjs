@@ -297,6 +297,8 @@ onLive(
     const last = page.locator('section[aria-label="Attempts"] tbody tr').last();
     assert.match(await last.textContent(), /–running/);
     assert.doesNotMatch(await last.textContent(), /ended well/);
+    const note = await page.locator('.whose').textContent();
+    assert.match(note, /^Everything below is generation \d+, which is in use until this run commits another/);
     await picture(page, 'live-symbol', { fullPage: true });
   },
   `#${running('now').symbols.find((row) => row.state === 'running').s}`,

@@ -68,6 +68,7 @@ onPage('text from outside stays text', {}, async (page) => {
   assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
   for (const row of failed) {
     await page.goto(`${url}#${encodeURIComponent(row.s)}`);
+    assert.equal(await page.locator('.whose').count(), row.gen === null ? 0 : 1);
     assert.equal(await page.locator('.trouble .cause').textContent(), row.cause);
   }
   assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
@@ -163,6 +164,7 @@ onPage(
   async (page) => {
     const name = () => page.locator('h1#symbol-title').evaluate((node) => node.lastChild.textContent);
     assert.equal(await name(), good.s);
+    assert.equal(await page.locator('.whose').count(), 0);
     const order = await shownSymbols(page);
     const at = order.indexOf(good.s);
     await page.keyboard.press('j');

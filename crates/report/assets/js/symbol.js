@@ -10,6 +10,7 @@ function symbolView({ page, index, detail, place, go, horizon, choose }) {
   return [
     symbolHead(row, page.run.id, place, go),
     trouble(row),
+    whoseFigures(row, detail, page.run),
     el('section', { class: 'panel', 'aria-label': 'At a glance' }, verdictLine(row), symbolFacts(row, detail)),
     ...bodies,
   ].filter(Boolean);
@@ -65,6 +66,21 @@ function trouble(row) {
     el('p', { class: 'cause', text: row.cause }),
     row.hint ? el('p', { class: 'hint' }, el('b', { text: 'What to do: ' }), row.hint) : null,
     row.log ? el('p', { class: 'log' }, 'Log: ', el('code', { text: row.log })) : null,
+  );
+}
+
+/** Says so where the figures are not this run's but those of a generation that was there before. */
+function whoseFigures(row, detail, run) {
+  const generation = detail?.gen ?? row.gen;
+  if (isCurrent(row) || !isNumber(generation)) return null;
+  const open = run.state === 'running' && OPEN.includes(row.state);
+  const why = open ? 'which is in use until this run commits another' : 'for this run committed no other';
+  return el(
+    'p',
+    { class: 'panel note warn whose' },
+    'Everything below is ',
+    el('b', { text: `generation ${generation}` }),
+    `, ${why}. Only attempts, log, time and memory are this run’s.`,
   );
 }
 
