@@ -364,6 +364,31 @@ onLive('a new run is followed by those who chose none', async ({ page, server, p
   await status(page, 'live');
 });
 
+onLive('a run that is deleted while it is shown gives way to the newest', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const runs = pages.get('earlier').runs.filter((run) => run.id === 'earlier');
+  pages.get('earlier').runs = runs;
+  pages.delete('now');
+  server.tell('runs', { runs });
+  await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 12);
+  await page.waitForFunction(() => document.querySelector('h1').textContent.includes('Run earlier'));
+  assert.equal(await page.locator('#runs').inputValue(), 'earlier');
+});
+
+onLive(
+  'who chose a run that is deleted is told so',
+  async ({ page, server, pages }) => {
+    await status(page, 'ended');
+    const runs = pages.get('now').runs.filter((run) => run.id === 'now');
+    server.tell('runs', { runs });
+    await page.getByRole('heading', { name: 'There is no run earlier' }).waitFor();
+    assert.deepEqual(await page.$$eval('.notice li a', (all) => all.map((one) => one.textContent)), ['now']);
+    await page.locator('#runs').selectOption('now');
+    await status(page, 'live');
+  },
+  '?run=earlier',
+);
+
 onLive(
   'axe finds nothing serious; it fits a phone',
   async ({ page }) => {

@@ -230,8 +230,12 @@ function refreshOpened() {
   if (app.opened !== null) showDetail(app.opened, false);
 }
 
-/** Runs have come or ended. Who chose none is taken to the newest that runs. */
+/** Runs have come, ended or gone. Who chose none is taken to the newest that runs. */
 function runsCame(runs) {
+  if (!app.page) return;
+  const named = (list) => list.some((run) => run.id === app.page.run.id);
+  // A list that is full does not name every run there is.
+  if (runs.length < RUNS_TOLD && named(app.page.runs) && !named(runs)) return runGone(runs);
   app.page.runs = runs;
   showRuns();
   const newest = runs.find((run) => run.state === 'running');
@@ -243,6 +247,13 @@ function runsCame(runs) {
     app.opened === null
   )
     loadPage();
+}
+
+/** The run that is shown has been deleted: who chose it is told so, who did not sees the newest there is. */
+function runGone(runs) {
+  if (link.chosen) return noSuchRun(link.chosen, runs);
+  forgetPage();
+  loadPage();
 }
 
 /** Brings the list of runs up to date. */

@@ -80,7 +80,7 @@ function whoseFigures(row, detail, run) {
     { class: 'panel note warn whose' },
     'Everything below is ',
     el('b', { text: `generation ${generation}` }),
-    `, ${why}. Only attempts, log, time and memory are this run’s.`,
+    `, ${why}. Only attempts, log, time, memory and speed are this run’s.`,
   );
 }
 
