@@ -243,6 +243,24 @@ onLive('the comparison with the earlier run goes on with the run', async ({ page
   assert.equal(await page.locator('#s-compare details').first().getAttribute('open'), '');
 });
 
+onLive('a run that is paused is shown as paused, until it goes on', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const { timeline, counts } = pages.get('now');
+  const told = (pauses) => server.tell('update', { v: 1, run: 'now', counts, rows: [], timeline: { ...timeline, pauses } });
+  const chip = page.locator('.hero .pill');
+  const moves = () => chip.evaluate((node) => getComputedStyle(node, '::before').animationName);
+  assert.deepEqual([await chip.textContent(), await moves()], ['running', 'pulse']);
+  const from = Date.now() - 5000;
+  told([[from, null]]);
+  await status(page, 'paused');
+  assert.deepEqual([await chip.textContent(), await moves()], ['paused', 'none']);
+  assert.match(await page.locator('h1').textContent(), /paused$/);
+  await picture(page, 'live-paused');
+  told([[from, Date.now()]]);
+  await status(page, 'live');
+  assert.equal(await chip.textContent(), 'running');
+});
+
 onLive('the timeline grows, and what the focus is on stays', async ({ page, server, pages }) => {
   await status(page, 'live');
   const { timeline, counts, symbols } = pages.get('now');

@@ -13,7 +13,7 @@ function namedRun() {
 
 /** The connection. `chosen` is the run that the address names; without one the newest is followed. */
 const link = { source: null, lost: false, chosen: namedRun(), retry: 0 };
-const WORDS = { wait: 'connecting', live: 'live', lost: 'reconnecting', ended: 'ended', none: 'no run' };
+const WORDS = { wait: 'connecting', live: 'live', lost: 'reconnecting', ended: 'ended', none: 'no run', paused: 'paused' };
 
 /** Says how the connection is. */
 function say(state) {
@@ -25,7 +25,8 @@ function say(state) {
 
 /** What the state of the run says of the connection. */
 function sayRun() {
-  say(app.page.run.state === 'running' ? 'live' : 'ended');
+  const state = runState(app.page);
+  say(state === 'running' ? 'live' : state === 'paused' ? 'paused' : 'ended');
 }
 
 /** Asks the server; throws unless it answers with JSON, with the `status` if it answers at all. */

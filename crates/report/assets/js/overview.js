@@ -7,7 +7,7 @@ const FAILURES_SHOWN = 12;
 const BAR_ORDER = ['trained', 'up_to_date', 'kept', 'failed', 'interrupted', 'skipped', 'retrying', 'running', 'waiting', 'unbegun'];
 /** States of symbols that have not come to their end. */
 const OPEN = ['retrying', 'running', 'waiting'];
-const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died' };
+const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died', paused: 'paused' };
 
 /** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
 function topBar(page, { nav, theme, choose }) {
@@ -59,13 +59,20 @@ function doneOf({ symbols }) {
   return symbols.filter((row) => !OPEN.includes(row.state)).length;
 }
 
+/** The state of the run; `paused` while it runs but does not work. */
+function runState({ run, timeline }) {
+  const paused = run.state === 'running' && timeline.pauses.some(([, to]) => to === null);
+  return paused ? 'paused' : run.state;
+}
+
 /** How the run went, in a sentence. */
 function verdictWords(page) {
   const { counts, run, symbols } = page;
   const all = symbols.length;
   if (run.state === 'running') {
     const failed = counts.failed ? `, ${counts.failed} failed` : '';
-    return `${doneOf(page)} of ${plural(all, 'symbol')} done${failed}`;
+    const paused = runState(page) === 'paused' ? ', paused' : '';
+    return `${doneOf(page)} of ${plural(all, 'symbol')} done${failed}${paused}`;
   }
   if (counts.failed) return `${counts.failed} of ${plural(all, 'symbol')} failed`;
   const open = counts.skipped + counts.interrupted + counts.waiting + counts.running;
@@ -85,7 +92,9 @@ function secondsLeft(page) {
   const { run, timeline } = page;
   const done = doneOf(page);
   if (run.state !== 'running' || done < 3) return null;
-  const past = (Math.max(page.generated_at, page.live ? Date.now() : 0) - timeline.start) / 1000;
+  const now = Math.max(page.generated_at, page.live ? Date.now() : 0);
+  const paused = timeline.pauses.reduce((sum, [from, to]) => sum + (to ?? now) - from, 0);
+  const past = (now - timeline.start - paused) / 1000;
   return (past / done) * (page.symbols.length - done);
 }
 
@@ -100,8 +109,9 @@ function roughly(seconds) {
 function runFacts(page) {
   const { run, last_success: success } = page;
   const left = secondsLeft(page);
+  const state = runState(page);
   return facts([
-    ['State', el('span', { class: 'pill', data: { run: run.state }, text: RUN_STATES[run.state] ?? run.state })],
+    ['State', el('span', { class: 'pill', data: { run: state }, text: RUN_STATES[state] ?? state })],
     ['Started', when(run.started_at)],
     run.state === 'running' ? ['Left', roughly(left)] : ['Took', duration(run.seconds)],
     ['Workers', `${count(run.workers)} × ${plural(run.threads, 'thread')}`],
