@@ -183,7 +183,8 @@ function build(page) {
       `${page.program}, `,
       LIVE ? 'as of ' : 'written ',
       when(page.generated_at),
-      '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.',
+      '. Skill: 1 − test loss / loss of the baseline, + is better. Change: test loss against the generation before, − is better. ',
+      'Times are in your time zone.',
     );
   title();
   route();

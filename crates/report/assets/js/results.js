@@ -241,7 +241,7 @@ function changeList(title, list) {
     el('span', { class: verdictOf(change, false), text: percent(change, 1, true) }),
   ];
   const shape = (part, caption) =>
-    table(caption, ['Symbol', 'Then', 'Now', 'Change'], part.map(cells), { numeric: [1, 2, 3] });
+    table(caption, ['Symbol', 'Then', 'Now', 'Change of test loss'], part.map(cells), { numeric: [1, 2, 3] });
   const rest = list.slice(CHANGES_SHOWN);
   return el(
     'div',
