@@ -290,6 +290,8 @@ for (const [width, height] of [
       await fits(page);
     }
     await picture(page, `phone-${width}-symbol`, { fullPage: true });
+    const box = page.locator('.of-horizon[data-chosen="true"] .scroll');
+    if (await box.count()) await box.screenshot({ path: join(OUT, `phone-${width}-scroll.png`) });
   });
 }
 
