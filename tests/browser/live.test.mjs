@@ -189,43 +189,50 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
   );
 });
 
-onLive('what runs and waits stands last in the bar of outcomes and does not look done', async ({ page, pages, server }) => {
-  await status(page, 'live');
-  const parts = await page.$$eval('.outcomes .stack > span', (all) =>
-    all.map((one) => [one.dataset.state, getComputedStyle(one).backgroundColor]),
-  );
-  const clear = 'rgba(0, 0, 0, 0)';
-  assert.deepEqual(
-    parts.map(([state, shade]) => [state, shade === clear]),
-    [
-      ['trained', false],
-      ['up_to_date', false],
-      ['failed', false],
-      ['running', true],
-      ['waiting', true],
-    ],
-  );
-  assert.deepEqual(
-    await page.$$eval('.outcomes .part', (all) => all.map((one) => one.dataset.state)),
-    parts.map(([state]) => state),
-  );
-  const { symbols } = pages.get('now');
-  const done = symbols.filter((row) => !['running', 'waiting'].includes(row.state)).length;
-  assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`));
-  await page.locator('.hero').screenshot({ path: join(OUT, 'live-hero.png') });
-  const at = symbols.findIndex((row) => row.state === 'waiting');
-  const rows = [[at, { ...symbols[at], state: 'retrying', attempts: 1 }]];
-  server.tell('update', { v: 1, run: 'now', counts: pages.get('now').counts, rows });
-  await page.locator('.outcomes .stack > [data-state="retrying"]').waitFor();
-  assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`), 'a retry counts twice');
-});
+onLive(
+  'what runs and waits stands last in the bar of outcomes and does not look done',
+  async ({ page, pages, server }) => {
+    await status(page, 'live');
+    const parts = await page.$$eval('.outcomes .stack > span', (all) =>
+      all.map((one) => [one.dataset.state, getComputedStyle(one).backgroundColor]),
+    );
+    const clear = 'rgba(0, 0, 0, 0)';
+    assert.deepEqual(
+      parts.map(([state, shade]) => [state, shade === clear]),
+      [
+        ['trained', false],
+        ['up_to_date', false],
+        ['failed', false],
+        ['running', true],
+        ['waiting', true],
+      ],
+    );
+    assert.deepEqual(
+      await page.$$eval('.outcomes .part', (all) => all.map((one) => one.dataset.state)),
+      parts.map(([state]) => state),
+    );
+    const { symbols } = pages.get('now');
+    const done = symbols.filter((row) => !['running', 'waiting'].includes(row.state)).length;
+    assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`));
+    await page.locator('.hero').screenshot({ path: join(OUT, 'live-hero.png') });
+    const at = symbols.findIndex((row) => row.state === 'waiting');
+    const rows = [[at, { ...symbols[at], state: 'retrying', attempts: 1 }]];
+    server.tell('update', { v: 1, run: 'now', counts: pages.get('now').counts, rows });
+    await page.locator('.outcomes .stack > [data-state="retrying"]').waitFor();
+    assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`), 'a retry counts twice');
+  },
+);
 
 onLive('the comparison with the earlier run goes on with the run', async ({ page, server, pages }) => {
   await status(page, 'live');
   const { symbols, counts, compare } = pages.get('now');
   const sums = () => page.$$eval('#s-compare .sums li', (all) => all.map((one) => one.textContent));
   const before = await sums();
-  const many = (word) => Number.parseInt(before.find((one) => one.endsWith(` ${word}`)), 10);
+  const many = (word) =>
+    Number.parseInt(
+      before.find((one) => one.endsWith(` ${word}`)),
+      10,
+    );
   const [first, second] = compare.rows.filter(({ i }) => symbols[i].state === 'running');
   await page.locator('#s-compare details summary').first().click();
   const done = ({ i, test }, factor) => [i, { ...symbols[i], state: 'trained', test: test * factor }];
@@ -246,7 +253,8 @@ onLive('the comparison with the earlier run goes on with the run', async ({ page
 onLive('a run that is paused is shown as paused, until it goes on', async ({ page, server, pages }) => {
   await status(page, 'live');
   const { timeline, counts } = pages.get('now');
-  const told = (pauses) => server.tell('update', { v: 1, run: 'now', counts, rows: [], timeline: { ...timeline, pauses } });
+  const told = (pauses) =>
+    server.tell('update', { v: 1, run: 'now', counts, rows: [], timeline: { ...timeline, pauses } });
   const chip = page.locator('.hero .pill');
   const moves = () => chip.evaluate((node) => getComputedStyle(node, '::before').animationName);
   assert.deepEqual([await chip.textContent(), await moves()], ['running', 'pulse']);

@@ -13,7 +13,14 @@ function namedRun() {
 
 /** The connection. `chosen` is the run that the address names; without one the newest is followed. */
 const link = { source: null, lost: false, chosen: namedRun(), retry: 0 };
-const WORDS = { wait: 'connecting', live: 'live', lost: 'reconnecting', ended: 'ended', none: 'no run', paused: 'paused' };
+const WORDS = {
+  wait: 'connecting',
+  live: 'live',
+  lost: 'reconnecting',
+  ended: 'ended',
+  none: 'no run',
+  paused: 'paused',
+};
 
 /** Says how the connection is. */
 function say(state) {
@@ -71,8 +78,7 @@ function noPage(status) {
   else if (app.page) say('lost');
   else if (status === 401 || status === 403)
     notice('A token is needed', 'lost', [el('p', { text: 'Open the address that the server printed when it began.' })]);
-  else
-    notice('The server does not answer', 'lost', [el('p', { text: 'This page looks again every few seconds.' })]);
+  else notice('The server does not answer', 'lost', [el('p', { text: 'This page looks again every few seconds.' })]);
   again(loadPage);
 }
 
@@ -87,7 +93,12 @@ async function noSuchRun(name, told = null) {
   }
   if (name !== link.chosen) return;
   const way = (run) =>
-    el('li', {}, el('a', { href: `?run=${encodeURIComponent(run.id)}` }, el('code', { text: run.id })), ` ${runWords(run)}`);
+    el(
+      'li',
+      {},
+      el('a', { href: `?run=${encodeURIComponent(run.id)}` }, el('code', { text: run.id })),
+      ` ${runWords(run)}`,
+    );
   const words = runs.length
     ? [
         el('p', {}, 'It may have been deleted. ', el('a', { href: location.pathname }, 'Show the newest run')),
@@ -105,7 +116,9 @@ function notice(heading, state, words, runs = []) {
   if (shown === heading && !app.page) return;
   forgetPage();
   const empty = { live: true, synthetic: false, runs, run: { id: null } };
-  document.getElementById('top').replaceChildren(...topBar(empty, { nav: null, theme: themeButton(), choose: chooseRun }));
+  document
+    .getElementById('top')
+    .replaceChildren(...topBar(empty, { nav: null, theme: themeButton(), choose: chooseRun }));
   say(state);
   document
     .getElementById('main')

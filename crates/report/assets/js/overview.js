@@ -4,10 +4,27 @@
 /** How many failures are shown in full before the table takes over. */
 const FAILURES_SHOWN = 12;
 /** The states in the order of the bar of outcomes: what is done, well or not, then what is not. */
-const BAR_ORDER = ['trained', 'up_to_date', 'kept', 'failed', 'interrupted', 'skipped', 'retrying', 'running', 'waiting', 'unbegun'];
+const BAR_ORDER = [
+  'trained',
+  'up_to_date',
+  'kept',
+  'failed',
+  'interrupted',
+  'skipped',
+  'retrying',
+  'running',
+  'waiting',
+  'unbegun',
+];
 /** States of symbols that have not come to their end. */
 const OPEN = ['retrying', 'running', 'waiting'];
-const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died', paused: 'paused' };
+const RUN_STATES = {
+  running: 'running',
+  finished: 'finished',
+  interrupted: 'interrupted',
+  died: 'died',
+  paused: 'paused',
+};
 
 /** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
 function topBar(page, { nav, theme, choose }) {
