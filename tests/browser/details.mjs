@@ -121,7 +121,7 @@ export function makeDetail(page, index, samples = 250) {
       attempt: at + 1,
       worker: row.worker,
       from: START + at * 30000,
-      to: START + at * 30000 + 21000,
+      to: row.state === 'running' && at + 1 === row.attempts ? null : START + at * 30000 + 21000,
       kind: at + 1 < row.attempts ? 'crashed' : row.kind,
       cause: at + 1 < row.attempts ? 'the worker was killed by signal 9' : row.cause,
       log: `${row.s}.${at + 1}.log`,

@@ -1,9 +1,10 @@
 // The live page in Chromium, against a server that speaks the same language as the program's.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makePage } from './fixture.mjs';
 import { serve } from './server.mjs';
-import { fits, launch, picture, seriousFindings, shownSymbols, visit } from './support.mjs';
+import { OUT, fits, launch, picture, seriousFindings, shownSymbols, visit } from './support.mjs';
 
 let browser;
 before(async () => {
@@ -29,7 +30,6 @@ function running(id, many = 40) {
   page.timeline.end = null;
   page.timeline.retries = [];
   page.timeline.pauses = [];
-  page.compare = null;
   page.evaluation = null;
   for (const lane of page.timeline.lanes) {
     Object.assign(lane, { started: now - 60000, ended: null, lost: null });
@@ -189,6 +189,86 @@ onLive('a failure appears at the top as it happens', async ({ page, server, page
   );
 });
 
+onLive(
+  'what runs and waits stands last in the bar of outcomes and does not look done',
+  async ({ page, pages, server }) => {
+    await status(page, 'live');
+    const parts = await page.$$eval('.outcomes .stack > span', (all) =>
+      all.map((one) => [one.dataset.state, getComputedStyle(one).backgroundColor]),
+    );
+    const clear = 'rgba(0, 0, 0, 0)';
+    assert.deepEqual(
+      parts.map(([state, shade]) => [state, shade === clear]),
+      [
+        ['trained', false],
+        ['up_to_date', false],
+        ['failed', false],
+        ['running', true],
+        ['waiting', true],
+      ],
+    );
+    assert.deepEqual(
+      await page.$$eval('.outcomes .part', (all) => all.map((one) => one.dataset.state)),
+      parts.map(([state]) => state),
+    );
+    const { symbols } = pages.get('now');
+    const done = symbols.filter((row) => !['running', 'waiting'].includes(row.state)).length;
+    assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`));
+    await page.locator('.hero').screenshot({ path: join(OUT, 'live-hero.png') });
+    const at = symbols.findIndex((row) => row.state === 'waiting');
+    const rows = [[at, { ...symbols[at], state: 'retrying', attempts: 1 }]];
+    server.tell('update', { v: 1, run: 'now', counts: pages.get('now').counts, rows });
+    await page.locator('.outcomes .stack > [data-state="retrying"]').waitFor();
+    assert.ok((await page.locator('h1').textContent()).includes(`${done} of 40 symbols done`), 'a retry counts twice');
+  },
+);
+
+onLive('the comparison with the earlier run goes on with the run', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const { symbols, counts, compare } = pages.get('now');
+  const sums = () => page.$$eval('#s-compare .sums li', (all) => all.map((one) => one.textContent));
+  const before = await sums();
+  const many = (word) =>
+    Number.parseInt(
+      before.find((one) => one.endsWith(` ${word}`)),
+      10,
+    );
+  const [first, second] = compare.rows.filter(({ i }) => symbols[i].state === 'running');
+  await page.locator('#s-compare details summary').first().click();
+  const done = ({ i, test }, factor) => [i, { ...symbols[i], state: 'trained', test: test * factor }];
+  server.tell('update', { v: 1, run: 'now', counts, rows: [done(first, 1.5), done(second, 0.5)] });
+  for (const word of ['worse', 'better'])
+    await page.locator('#s-compare .sums li', { hasText: new RegExp(`^${many(word) + 1} ${word}$`) }).waitFor();
+  for (const [title, { i }] of [
+    ['Worse', first],
+    ['Better', second],
+  ])
+    assert.equal(
+      await page.locator(`#s-compare div:has(> h3:text-matches("^${title} ")) tbody .sym`).first().textContent(),
+      symbols[i].s,
+    );
+  assert.equal(await page.locator('#s-compare details').first().getAttribute('open'), '');
+});
+
+onLive('a run that is paused is shown as paused, until it goes on', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const { timeline, counts } = pages.get('now');
+  const told = (pauses) =>
+    server.tell('update', { v: 1, run: 'now', counts, rows: [], timeline: { ...timeline, pauses } });
+  const chip = page.locator('.hero .pill');
+  const moves = () => chip.evaluate((node) => getComputedStyle(node, '::before').animationName);
+  assert.deepEqual([await chip.textContent(), await moves()], ['running', 'pulse']);
+  const from = Date.now() - 5000;
+  told([[from, null]]);
+  await status(page, 'paused');
+  assert.deepEqual([await chip.textContent(), await moves()], ['paused', 'none']);
+  assert.match(await page.locator('h1').textContent(), /paused$/);
+  await picture(page, 'live-paused');
+  told([[from, Date.now()]]);
+  await status(page, 'live');
+  assert.equal(await chip.textContent(), 'running');
+});
+
 onLive('the timeline grows, and what the focus is on stays', async ({ page, server, pages }) => {
   await status(page, 'live');
   const { timeline, counts, symbols } = pages.get('now');
@@ -232,6 +312,20 @@ onLive(
     );
     assert.ok((await page.locator('#symbol-title').textContent()).endsWith(row.s));
     assert.equal(await page.locator('[aria-label="Horizon"] button').nth(1).getAttribute('aria-pressed'), 'true');
+  },
+  `#${running('now').symbols.find((row) => row.state === 'running').s}`,
+);
+
+onLive(
+  'an attempt that goes on is said to go on',
+  async ({ page }) => {
+    await page.locator('#symbol-title').waitFor();
+    const last = page.locator('section[aria-label="Attempts"] tbody tr').last();
+    assert.match(await last.textContent(), /–running/);
+    assert.doesNotMatch(await last.textContent(), /ended well/);
+    const note = await page.locator('.whose').textContent();
+    assert.match(note, /^Everything below is generation \d+, which is in use until this run commits another/);
+    await picture(page, 'live-symbol', { fullPage: true });
   },
   `#${running('now').symbols.find((row) => row.state === 'running').s}`,
 );
@@ -296,6 +390,31 @@ onLive('a new run is followed by those who chose none', async ({ page, server, p
   await status(page, 'live');
 });
 
+onLive('a run that is deleted while it is shown gives way to the newest', async ({ page, server, pages }) => {
+  await status(page, 'live');
+  const runs = pages.get('earlier').runs.filter((run) => run.id === 'earlier');
+  pages.get('earlier').runs = runs;
+  pages.delete('now');
+  server.tell('runs', { runs });
+  await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 12);
+  await page.waitForFunction(() => document.querySelector('h1').textContent.includes('Run earlier'));
+  assert.equal(await page.locator('#runs').inputValue(), 'earlier');
+});
+
+onLive(
+  'who chose a run that is deleted is told so',
+  async ({ page, server, pages }) => {
+    await status(page, 'ended');
+    const runs = pages.get('now').runs.filter((run) => run.id === 'now');
+    server.tell('runs', { runs });
+    await page.getByRole('heading', { name: 'There is no run earlier' }).waitFor();
+    assert.deepEqual(await page.$$eval('.notice li a', (all) => all.map((one) => one.textContent)), ['now']);
+    await page.locator('#runs').selectOption('now');
+    await status(page, 'live');
+  },
+  '?run=earlier',
+);
+
 onLive(
   'axe finds nothing serious; it fits a phone',
   async ({ page }) => {
@@ -308,13 +427,48 @@ onLive(
   { width: 390, height: 844 },
 );
 
+for (const [name, code] of [
+  ['nosuch', 404],
+  ['no/run', 400],
+])
+  test(`a run that there is not is said not to be there, and others are offered (${code})`, async () => {
+    const pages = new Map([['now', running('now')]]);
+    const server = await serve(pages);
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${server.url}?run=${encodeURIComponent(name)}`);
+    await page.getByRole('heading', { name: `There is no run ${name}` }).waitFor();
+    assert.ok(await page.locator('#top .brand').isVisible());
+    assert.deepEqual((await seriousFindings(page)).grave, []);
+    await picture(page, `live-nosuch-${code}`);
+    const asked = server.asked.length;
+    await page.waitForTimeout(2500);
+    assert.equal(server.asked.length, asked, 'it goes on asking');
+    await page.locator('#runs').selectOption('now');
+    await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
+    await status(page, 'live');
+    await page.goBack();
+    await page.getByRole('heading', { name: `There is no run ${name}` }).waitFor();
+    assert.equal(server.streams.size, 0);
+    await page.getByText('Show the newest run').click();
+    await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
+    await context.close();
+    await server.close();
+  });
+
 test('without a run the page says so and looks again', async () => {
   const pages = new Map();
   const server = await serve(pages);
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(server.url);
-  await page.getByText('There is no run to show yet').waitFor();
+  await page.getByRole('heading', { name: 'No run yet' }).waitFor();
+  const words = await page.locator('main').textContent();
+  assert.match(words, /mambafleet train begins one\. This page looks again every few seconds/);
+  assert.doesNotMatch(words, /api|404/);
+  assert.ok(await page.locator('#top .brand').isVisible());
+  assert.deepEqual((await seriousFindings(page)).grave, []);
+  await picture(page, 'live-none');
   pages.set('now', running('now'));
   await page.waitForFunction(() => document.querySelectorAll('.symbols tbody tr').length === 40);
   await context.close();

@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { emptyDetail } from './details.mjs';
-import { barePage, makeReport } from './fixture.mjs';
+import { barePage, makePage, makeReport } from './fixture.mjs';
 import {
   OUT,
   address,
@@ -68,6 +68,7 @@ onPage('text from outside stays text', {}, async (page) => {
   assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
   for (const row of failed) {
     await page.goto(`${url}#${encodeURIComponent(row.s)}`);
+    assert.equal(await page.locator('.whose').count(), row.gen === null ? 0 : 1);
     assert.equal(await page.locator('.trouble .cause').textContent(), row.cause);
   }
   assert.equal(await page.locator('main img, main script, main iframe').count(), 0);
@@ -163,6 +164,7 @@ onPage(
   async (page) => {
     const name = () => page.locator('h1#symbol-title').evaluate((node) => node.lastChild.textContent);
     assert.equal(await name(), good.s);
+    assert.equal(await page.locator('.whose').count(), 0);
     const order = await shownSymbols(page);
     const at = order.indexOf(good.s);
     await page.keyboard.press('j');
@@ -288,6 +290,8 @@ for (const [width, height] of [
       await fits(page);
     }
     await picture(page, `phone-${width}-symbol`, { fullPage: true });
+    const box = page.locator('.of-horizon[data-chosen="true"] .scroll');
+    if (await box.count()) await box.screenshot({ path: join(OUT, `phone-${width}-scroll.png`) });
   });
 }
 
@@ -359,6 +363,35 @@ test('a run of which nothing is known opens all the same', async () => {
   assert.ok(await page.getByText('0.3712').isVisible());
   await done();
 });
+
+for (const [state, words] of [
+  ['died', 'in training when the run died'],
+  ['interrupted', 'interrupted'],
+]) {
+  test(`a run that ${state === 'died' ? 'died' : 'was interrupted'} tells what it was at from what had not begun`, async () => {
+    const made = makePage(6);
+    Object.assign(made.run, { state, signal: null });
+    made.symbols.forEach((row, at) => {
+      if (at > 2) Object.assign(row, { state: 'interrupted', attempts: at > 4 ? 1 : 0, cause: null });
+    });
+    Object.assign(made.counts, { trained: 2, up_to_date: 0, failed: 1, interrupted: 3 });
+    const path = join(OUT, `report-${state}.html`);
+    writeFileSync(path, makeReport(made));
+    const { page, done } = await visit(browser, address(path));
+    const notes = await page.locator('.hero .note').allTextContents();
+    assert.deepEqual(notes.slice(-2).sort(), ['2 symbols not begun', `1 symbol ${words}`].sort());
+    assert.equal(await page.getByText('no reason given').count(), 0);
+    const badges = await page.$$eval('.symbols .badge', (all) => all.map((one) => one.textContent).sort());
+    assert.deepEqual(
+      badges.filter((one) => ['interrupted', 'not begun'].includes(one)),
+      ['interrupted', 'not begun', 'not begun'],
+    );
+    await page.locator('.part[data-state="unbegun"]').click();
+    assert.equal((await shownSymbols(page)).length, 2);
+    await picture(page, `desktop-${state}`);
+    await done();
+  });
+}
 
 test('the file, and what scripts make of it, are valid HTML', async () => {
   const { HtmlValidate } = packages('html-validate');

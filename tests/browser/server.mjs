@@ -31,6 +31,7 @@ export async function serve(pages) {
         })
         .end(body);
     if (files[url.pathname]) return send(200, files[url.pathname][0], files[url.pathname][1]());
+    if (run && !/^[\w.-]+$/.test(run)) return send(400, 'text/plain', '400: this is no run id\n');
     if (!page) return send(404, 'application/json', '{"error":"no such run"}');
     if (url.pathname === '/api/page') return send(200, 'application/json', JSON.stringify(page));
     if (url.pathname === '/api/symbol') {

@@ -80,9 +80,18 @@ function setTheme(theme, keep) {
   redrawCharts();
 }
 
+/** What the reader has unfolded stays so in a part that takes another's place. */
+function keepFolds(old, fresh) {
+  for (const one of old.querySelectorAll('details[data-fold]')) {
+    const next = fresh.querySelector(`details[data-fold="${one.dataset.fold}"]`);
+    if (next) next.open = one.open;
+  }
+}
+
 /** Exchanges a part of the page if it has changed; focus stays on what stands in the same place. */
 function swap(name, fresh) {
   const old = app.parts[name];
+  if (old && fresh) keepFolds(old, fresh);
   if (old && fresh && old.isEqualNode(fresh)) return old;
   const buttons = (node) => [...node.querySelectorAll('button, a')];
   const focused = old?.contains(document.activeElement) ? buttons(old).indexOf(document.activeElement) : -1;
@@ -174,7 +183,8 @@ function build(page) {
       `${page.program}, `,
       LIVE ? 'as of ' : 'written ',
       when(page.generated_at),
-      '. Skill is 1 − test loss / loss of the baseline. Times are in your time zone.',
+      '. Skill: 1 − test loss / loss of the baseline, + is better. Change: test loss against the generation before, − is better. ',
+      'Times are in your time zone.',
     );
   title();
   route();
@@ -371,7 +381,7 @@ function start() {
   setTheme(remembered(THEME_KEY), false);
   listenOnce();
   if (LIVE) startLive();
-  else build(JSON.parse(document.getElementById('page').textContent));
+  else build(shownPage(JSON.parse(document.getElementById('page').textContent)));
 }
 
 start();

@@ -12,6 +12,11 @@ const DASH = '–';
 const STATES = {
   failed: { label: 'failed', icon: 'M2.5 2.5l7 7M9.5 2.5l-7 7' },
   interrupted: { label: 'interrupted', icon: 'M4 2.5v7M8 2.5v7' },
+  unbegun: {
+    label: 'not begun',
+    more: 'the run ended before it was its turn',
+    icon: 'M6 2.5a3.5 3.5 0 1 0 .01 0',
+  },
   skipped: { label: 'skipped', icon: 'M2.5 2.5L6 6l-3.5 3.5M6.5 2.5L10 6l-3.5 3.5' },
   retrying: { label: 'retrying', icon: 'M9.8 4.5A4 4 0 1 0 10 6M10 2v2.7H7.3' },
   running: { label: 'running', icon: 'M4 2.5v7L9.5 6z' },
@@ -29,6 +34,16 @@ const STATES = {
   waiting: { label: 'waiting', icon: 'M6 1.8a4.2 4.2 0 1 0 .01 0M6 3.5V6l1.8 1.4' },
 };
 const STATE_ORDER = Object.keys(STATES);
+
+/** A row as it is shown: what was interrupted without an attempt had not begun. */
+function shownRow(row) {
+  return row.state === 'interrupted' && !row.attempts ? { ...row, state: 'unbegun' } : row;
+}
+
+/** A page as it is shown. */
+function shownPage(page) {
+  return { ...page, symbols: page.symbols.map(shownRow) };
+}
 
 /** The forecasts that are compared, as a table names them. */
 const CONTENDERS = {

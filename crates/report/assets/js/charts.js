@@ -259,7 +259,7 @@ function fanWords(fan, h, at) {
 
 /** Months along a time axis. */
 function monthLabels(_, seconds) {
-  const text = new Intl.DateTimeFormat('en-GB', { month: 'short', year: '2-digit', timeZone: 'UTC' });
+  const text = new Intl.DateTimeFormat('en-GB', { month: 'short', year: 'numeric', timeZone: 'UTC' });
   const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', timeZone: 'UTC' });
   const close = seconds.length > 1 && seconds[1] - seconds[0] < 27 * 86400;
   return seconds.map((one) => (close ? day : text).format(new Date(one * 1000)));

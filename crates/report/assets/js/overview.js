@@ -3,7 +3,28 @@
 
 /** How many failures are shown in full before the table takes over. */
 const FAILURES_SHOWN = 12;
-const RUN_STATES = { running: 'running', finished: 'finished', interrupted: 'interrupted', died: 'died' };
+/** The states in the order of the bar of outcomes: what is done, well or not, then what is not. */
+const BAR_ORDER = [
+  'trained',
+  'up_to_date',
+  'kept',
+  'failed',
+  'interrupted',
+  'skipped',
+  'retrying',
+  'running',
+  'waiting',
+  'unbegun',
+];
+/** States of symbols that have not come to their end. */
+const OPEN = ['retrying', 'running', 'waiting'];
+const RUN_STATES = {
+  running: 'running',
+  finished: 'finished',
+  interrupted: 'interrupted',
+  died: 'died',
+  paused: 'paused',
+};
 
 /** The bar at the top: name, ways to the sections, state of the connection, choice of runs, light and dark. */
 function topBar(page, { nav, theme, choose }) {
@@ -33,20 +54,32 @@ function mark() {
   );
 }
 
-/** The list of runs. */
+/** What there is to say of a run in two words. */
+function runWords(run) {
+  return run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`;
+}
+
+/** The list of runs. That which is shown is in it, whatever there is besides. */
 function runPicker(page, choose) {
-  const words = (run) =>
-    `${run.id} · ${run.state === 'running' ? 'running' : run.failed ? `${run.failed} failed` : `${run.good} good`}`;
+  const { id } = page.run;
   const options = page.runs.map((run) =>
-    el('option', { value: run.id, selected: run.id === page.run.id, text: words(run) }),
+    el('option', { value: run.id, selected: run.id === id, text: `${run.id} · ${runWords(run)}` }),
   );
+  if (!page.runs.some((run) => run.id === id))
+    options.unshift(el('option', { value: id ?? '', selected: true, disabled: !id, text: id ?? 'Choose a run' }));
   const select = el('select', { id: 'runs', 'aria-label': 'Run', on: { change: () => choose(select.value) } }, options);
   return select;
 }
 
 /** Symbols that have come to their end. */
-function doneOf({ counts, symbols }) {
-  return symbols.length - counts.running - counts.waiting - symbols.filter((row) => row.state === 'retrying').length;
+function doneOf({ symbols }) {
+  return symbols.filter((row) => !OPEN.includes(row.state)).length;
+}
+
+/** The state of the run; `paused` while it runs but does not work. */
+function runState({ run, timeline }) {
+  const paused = run.state === 'running' && timeline.pauses.some(([, to]) => to === null);
+  return paused ? 'paused' : run.state;
 }
 
 /** How the run went, in a sentence. */
@@ -55,7 +88,8 @@ function verdictWords(page) {
   const all = symbols.length;
   if (run.state === 'running') {
     const failed = counts.failed ? `, ${counts.failed} failed` : '';
-    return `${doneOf(page)} of ${plural(all, 'symbol')} done${failed}`;
+    const paused = runState(page) === 'paused' ? ', paused' : '';
+    return `${doneOf(page)} of ${plural(all, 'symbol')} done${failed}${paused}`;
   }
   if (counts.failed) return `${counts.failed} of ${plural(all, 'symbol')} failed`;
   const open = counts.skipped + counts.interrupted + counts.waiting + counts.running;
@@ -75,7 +109,9 @@ function secondsLeft(page) {
   const { run, timeline } = page;
   const done = doneOf(page);
   if (run.state !== 'running' || done < 3) return null;
-  const past = (Math.max(page.generated_at, page.live ? Date.now() : 0) - timeline.start) / 1000;
+  const now = Math.max(page.generated_at, page.live ? Date.now() : 0);
+  const paused = timeline.pauses.reduce((sum, [from, to]) => sum + (to ?? now) - from, 0);
+  const past = (now - timeline.start - paused) / 1000;
   return (past / done) * (page.symbols.length - done);
 }
 
@@ -90,8 +126,9 @@ function roughly(seconds) {
 function runFacts(page) {
   const { run, last_success: success } = page;
   const left = secondsLeft(page);
+  const state = runState(page);
   return facts([
-    ['State', el('span', { class: 'pill', data: { run: run.state }, text: RUN_STATES[run.state] ?? run.state })],
+    ['State', el('span', { class: 'pill', data: { run: state }, text: RUN_STATES[state] ?? state })],
     ['Started', when(run.started_at)],
     run.state === 'running' ? ['Left', roughly(left)] : ['Took', duration(run.seconds)],
     ['Workers', `${count(run.workers)} × ${plural(run.threads, 'thread')}`],
@@ -113,9 +150,15 @@ function troublesOf({ run, symbols }) {
     ]);
   if (run.signal) notes.push(['warn', `${run.signal} ended the run before it was done; train --resume does the rest.`]);
   const reasons = new Map();
-  for (const row of symbols.filter((one) => one.state === 'skipped' || one.state === 'interrupted')) {
-    const key = `${STATES[row.state].label}: ${row.cause ?? 'no reason given'}`;
-    reasons.set(key, (reasons.get(key) ?? 0) + 1);
+  const open = (row) => (run.state === 'died' ? 'in training when the run died' : STATES[row.state].label);
+  const words = {
+    skipped: (row) => `${STATES.skipped.label}: ${row.cause ?? 'no reason given'}`,
+    interrupted: open,
+    unbegun: () => STATES.unbegun.label,
+  };
+  for (const row of symbols) {
+    const reason = words[row.state]?.(row);
+    if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
   for (const [reason, many] of reasons) notes.push(['warn', `${plural(many, 'symbol')} ${reason}`]);
   return notes;
@@ -148,9 +191,9 @@ function namesOf(names) {
   return names.length > 12 ? `${names.slice(0, 12).join(', ')} and ${names.length - 12} more` : listed(names);
 }
 
-/** Counts by state, as the table sees them: `retrying` is part of what waits. */
+/** Counts by state, in the order of the bar. */
 function stateCounts(page) {
-  const found = new Map(STATE_ORDER.map((state) => [state, 0]));
+  const found = new Map(BAR_ORDER.map((state) => [state, 0]));
   for (const row of page.symbols) found.set(row.state, (found.get(row.state) ?? 0) + 1);
   return [...found].filter(([, many]) => many > 0);
 }

@@ -63,7 +63,7 @@ function evaluationSection(page) {
   ];
   const details = el(
     'details',
-    { class: 'more' },
+    { class: 'more', data: { fold: 'metrics' } },
     el('summary', { text: 'Every forecast and metric' }),
     horizons.map(contenderTable),
   );
@@ -152,7 +152,7 @@ function changesOf({ compare, symbols }) {
   const good = (outcome) => GOOD.includes(outcome);
   return {
     broken: paired.filter(
-      ({ old, row }) => good(old.outcome) && ['failed', 'skipped', 'interrupted'].includes(row.state),
+      ({ old, row }) => good(old.outcome) && ['failed', 'skipped', 'interrupted', 'unbegun'].includes(row.state),
     ),
     mended: paired.filter(({ old, row }) => !good(old.outcome) && good(row.state)),
     worse: paired.filter(({ change }) => verdictOf(change, false) === 'bad').sort((a, b) => b.change - a.change),
@@ -241,7 +241,7 @@ function changeList(title, list) {
     el('span', { class: verdictOf(change, false), text: percent(change, 1, true) }),
   ];
   const shape = (part, caption) =>
-    table(caption, ['Symbol', 'Then', 'Now', 'Change'], part.map(cells), { numeric: [1, 2, 3] });
+    table(caption, ['Symbol', 'Then', 'Now', 'Change of test loss'], part.map(cells), { numeric: [1, 2, 3] });
   const rest = list.slice(CHANGES_SHOWN);
   return el(
     'div',
@@ -251,7 +251,7 @@ function changeList(title, list) {
     rest.length
       ? el(
           'details',
-          { class: 'more' },
+          { class: 'more', data: { fold: title } },
           el('summary', { text: `${rest.length} more` }),
           shape(rest, `${title}, the rest`),
         )

@@ -10,6 +10,7 @@ function symbolView({ page, index, detail, place, go, horizon, choose }) {
   return [
     symbolHead(row, page.run.id, place, go),
     trouble(row),
+    whoseFigures(row, detail, page.run),
     el('section', { class: 'panel', 'aria-label': 'At a glance' }, verdictLine(row), symbolFacts(row, detail)),
     ...bodies,
   ].filter(Boolean);
@@ -65,6 +66,21 @@ function trouble(row) {
     el('p', { class: 'cause', text: row.cause }),
     row.hint ? el('p', { class: 'hint' }, el('b', { text: 'What to do: ' }), row.hint) : null,
     row.log ? el('p', { class: 'log' }, 'Log: ', el('code', { text: row.log })) : null,
+  );
+}
+
+/** Says so where the figures are not this run's but those of a generation that was there before. */
+function whoseFigures(row, detail, run) {
+  const generation = detail?.gen ?? row.gen;
+  if (isCurrent(row) || !isNumber(generation)) return null;
+  const open = run.state === 'running' && OPEN.includes(row.state);
+  const why = open ? 'which is in use until this run commits another' : 'for this run committed no other';
+  return el(
+    'p',
+    { class: 'panel note warn whose' },
+    'Everything below is ',
+    el('b', { text: `generation ${generation}` }),
+    `, ${why}. Only attempts, log, time, memory and speed are this run’s.`,
   );
 }
 
@@ -139,7 +155,7 @@ function symbolFacts(row, detail) {
 }
 
 /** Everything that is in the detail. */
-function symbolParts({ row, detail, horizon, choose }) {
+function symbolParts({ page, row, detail, horizon, choose }) {
   const curves =
     detail.curves.val.length || detail.curves.train.length
       ? panel('Learning curves', curvesChart(detail.curves))
@@ -157,7 +173,7 @@ function symbolParts({ row, detail, horizon, choose }) {
     forecasts(detail, horizon, choose),
     seriesPart(detail),
     qualityPart(detail, row),
-    el('div', { class: 'two' }, attemptsPart(detail), provenancePart(detail)),
+    el('div', { class: 'two' }, attemptsPart(detail, page), provenancePart(detail)),
     logPart(detail),
   ];
 }
@@ -366,17 +382,22 @@ function provenancePart({ provenance }) {
     : null;
 }
 
+/** How an attempt ended; `open` is what is said of one that has not. */
+function endOf({ to, kind, cause }, open) {
+  if (cause) return el('span', { class: 'bad' }, kind ? `${kind.replaceAll('_', ' ')}: ` : '', cause);
+  return to ? 'ended well' : open;
+}
+
 /** Every attempt of this run. */
-function attemptsPart({ attempts }) {
+function attemptsPart({ attempts }, { run }) {
   if (!attempts.length) return null;
+  const open = run.state === 'running' ? 'running' : 'cut off with the run';
   const rows = attempts.map((one) => [
     `${one.attempt}`,
     `${one.worker ?? DASH}`,
     clock(one.from),
-    one.to ? duration((one.to - one.from) / 1000) : 'running',
-    one.cause
-      ? el('span', { class: 'bad' }, one.kind ? `${one.kind.replaceAll('_', ' ')}: ` : '', one.cause)
-      : 'ended well',
+    one.to ? duration((one.to - one.from) / 1000) : DASH,
+    endOf(one, open),
     el('code', { text: one.log ?? '' }),
   ]);
   return panel(

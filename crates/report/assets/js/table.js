@@ -44,7 +44,7 @@ const COLUMNS = [
     first: -1,
     value: skillOf,
     cell: skillCell,
-    help: 'How much lower than the baseline the test loss is; above nought is better',
+    help: 'How much lower than the baseline the test loss is: + is better, − is worse',
   },
   {
     key: 'change',
@@ -53,7 +53,7 @@ const COLUMNS = [
     first: -1,
     value: changeOf,
     cell: changeCell,
-    help: 'Test loss against the generation before; above nought is worse',
+    help: 'Test loss against the generation before: + is worse, − is better',
   },
   {
     key: 'gen',
