@@ -74,13 +74,13 @@ fn change(store: &Store, SymbolSummary { symbol, outcome, .. }: &SymbolSummary) 
         symbol: symbol.clone(),
         old,
         new: Some(generation),
-        old_loss: test_loss(&store.snapshot(old).ok()?)?,
+        old_loss: headline_of(&store.snapshot(old).ok()?)?.test_loss,
         new_loss: headline.test_loss,
         common_samples: None,
     })
 }
 
-fn test_loss(snapshot: &Snapshot) -> Option<f64> {
-    let metrics = snapshot.json::<AnyMetrics>(METRICS_FILE).ok()?;
-    Some(metrics.headline.test_loss)
+/// The few numbers of a generation that every kind of task has.
+pub(crate) fn headline_of(snapshot: &Snapshot) -> Option<Headline> {
+    snapshot.json::<AnyMetrics>(METRICS_FILE).ok().map(|metrics| metrics.headline)
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mambafleet_orchestrator::{EventLog, RecordError, RunEvent, RunPlan, RunRecord, RunSummary};
+use mambafleet_orchestrator::{EventLog, RecordError, RunEvent, RunPlan, RunRecord};
 use mambafleet_protocol::RunId;
-use mambafleet_report::Num;
 use mambafleet_report::model::{RunLine, RunState};
 
 /// Runs that a page lists at most.
@@ -72,7 +71,7 @@ impl Runs {
             return Some(known.line.clone());
         }
         let known = match RunRecord::summary(runs, run).ok().flatten() {
-            Some(summary) => Known { line: ended_line(&summary), ended: true },
+            Some(summary) => Known { line: RunLine::from(&summary), ended: true },
             None => {
                 let line = match self.known.remove(run) {
                     Some(known) => known.line,
@@ -103,11 +102,8 @@ fn going_on(mut line: RunLine, runs: &Path, run: &RunId) -> RunLine {
 
 /// Whether somebody carries a run out that has left no summary.
 fn state(runs: &Path, run: &RunId) -> RunState {
-    match RunRecord::is_running(runs, run) {
-        Ok(false) => RunState::Died,
-        // Where locks do not work, nobody can tell.
-        Ok(true) | Err(_) => RunState::Running,
-    }
+    // Where locks do not work, nobody can tell.
+    RunState::of(None, RunRecord::is_running(runs, run).unwrap_or(true))
 }
 
 fn begun(plan: &RunPlan) -> RunLine {
@@ -116,19 +112,5 @@ fn begun(plan: &RunPlan) -> RunLine {
         started_at: plan.created_at.as_millisecond(),
         symbols: plan.jobs.len(),
         ..RunLine::default()
-    }
-}
-
-fn ended_line(summary: &RunSummary) -> RunLine {
-    let symbols = summary.symbols.iter();
-    let good = symbols.clone().filter(|symbol| symbol.outcome.is_good()).count();
-    RunLine {
-        id: summary.run.to_string(),
-        started_at: summary.started_at.as_millisecond(),
-        state: if summary.signal.is_some() { RunState::Interrupted } else { RunState::Finished },
-        symbols: summary.symbols.len(),
-        good,
-        failed: symbols.filter(|symbol| symbol.outcome.label() == "failed").count(),
-        seconds: Some(Num(summary.seconds)),
     }
 }

@@ -240,7 +240,7 @@ impl<'a> Dispatcher<'a> {
     /// The newest earlier run of the same symbols in which all went well.
     fn last_complete_run(&self) -> Option<CompleteRun> {
         let symbols = self.plan.jobs.iter().map(|job| &job.symbol).collect();
-        let found = history::last_complete_run(&self.store.runs_dir(), &symbols);
+        let found = history::last_complete_run(&self.store.runs_dir(), &symbols, None);
         found.unwrap_or_else(|error| {
             let error = cause_chain(&error);
             tracing::warn!(error, "cannot tell when all went well the last time");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use mambafleet_artifacts::{Manifest, SymbolStore};
-use mambafleet_protocol::{Symbol, cause_chain};
+use mambafleet_protocol::{RunId, Symbol, cause_chain};
 
 use crate::{CompleteRun, RecordError, RunRecord};
 
@@ -46,20 +46,28 @@ fn origin(store: &SymbolStore, newest: &Manifest) -> Timestamp {
 }
 
 /// The newest earlier run in which all of these symbols went well, whatever others it had. Each summary of
-/// exactly these names the one before it, so none older than that has to be looked at.
-pub(crate) fn last_complete_run(
+/// exactly these names the one before it, so none older than that has to be looked at. With `until`, runs after that one are left out.
+///
+/// # Errors
+/// [`RecordError`] when the directory of all runs cannot be read.
+pub fn last_complete_run(
     runs: &Path,
     symbols: &BTreeSet<&Symbol>,
+    until: Option<&RunId>,
 ) -> Result<Option<CompleteRun>, RecordError> {
-    for run in RunRecord::newest_first(runs)? {
+    if symbols.is_empty() {
+        return Ok(None);
+    }
+    let all = RunRecord::newest_first(runs)?.into_iter();
+    for run in all.filter(|run| until.is_none_or(|until| run <= until)) {
         // One that cannot be read is no answer, and no obstacle.
         let Ok(Some(summary)) = RunRecord::summary(runs, &run) else { continue };
         let of_run: BTreeSet<_> = summary.symbols.iter().map(|symbol| &symbol.symbol).collect();
         if !of_run.is_superset(symbols) {
             continue;
         }
-        let ours = summary.symbols.iter().filter(|symbol| symbols.contains(&symbol.symbol));
-        if ours.into_iter().all(|symbol| symbol.outcome.is_good()) {
+        let mut ours = summary.symbols.iter().filter(|symbol| symbols.contains(&symbol.symbol));
+        if ours.all(|symbol| symbol.outcome.is_good()) {
             return Ok(Some(CompleteRun { run, finished_at: summary.finished_at }));
         }
         if of_run == *symbols {

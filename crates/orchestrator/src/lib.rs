@@ -28,6 +28,7 @@ mod watch;
 pub use dispatcher::{RunError, WorkerCommand, run};
 pub use event::{RunEvent, RunningNow, StampedEvent, Status};
 pub use events::EventLog;
+pub use history::last_complete_run;
 pub use http::{Answer, HttpError, HttpUrl, InvalidHttpUrl};
 pub use notify::{Channel, Message, Notification, Notify, Told, tell};
 pub use plan::{Limits, RetryPolicy, RunPlan, RunPolicy, new_run_id, threads_per_worker};

@@ -13,7 +13,7 @@ pub mod model;
 mod number;
 mod view;
 
-pub use collect::{Follower, everything};
+pub use collect::{EVALUATION_FILE, Follower, everything};
 pub use html::html;
 pub use number::Num;
 pub use view::{Known, RunView, SPARK};

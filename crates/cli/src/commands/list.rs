@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use mambafleet_artifacts::{Fault, Manifest, StoreError, SymbolStore};
 use mambafleet_protocol::{Headline, Symbol};
-use mambafleet_worker::{METADATA_FILE, METRICS_FILE, Metadata};
+use mambafleet_worker::{METADATA_FILE, Metadata};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::failure::Failures;
 use super::open_store;
@@ -13,6 +13,7 @@ use crate::args::Common;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::since::headline_of;
 use crate::style::Page;
 use crate::table::{Table, against, bytes, number, seconds};
 
@@ -40,12 +41,6 @@ struct Row {
 struct Listing {
     symbols: Vec<Row>,
     failures: Failures,
-}
-
-/// What metrics of every kind of task have.
-#[derive(Deserialize)]
-struct AnyMetrics {
-    headline: Headline,
 }
 
 /// Lists the symbols of the store. Ends as damaged when the newest generation of one of them is.
@@ -82,7 +77,7 @@ fn read(store: &SymbolStore) -> Result<Option<Row>, StoreError> {
         generations: history.len(),
         bytes_on_disk: manifests.map(Manifest::total_length).sum(),
         synthetic: metadata.is_some_and(|m| m.is_synthetic()),
-        headline: snapshot.json::<AnyMetrics>(METRICS_FILE).ok().map(|metrics| metrics.headline),
+        headline: headline_of(&snapshot),
     }))
 }
 

@@ -9,6 +9,7 @@ use mambafleet_orchestrator::{
     EventLog, RecordError, RunEvent, RunPlan, RunRecord, RunSummary, StampedEvent,
 };
 use mambafleet_protocol::{JobSpec, Outcome, RunId, Symbol, cause_chain};
+use mambafleet_report::model::RunState;
 use serde::Serialize;
 
 use super::open_store;
@@ -26,21 +27,11 @@ use crate::table::{Column, Table, local, seconds};
 /// Outcomes in the order of the columns.
 const LABELS: [&str; 6] = ["trained", "up to date", "kept", "failed", "skipped", "interrupted"];
 
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Running,
-    Finished,
-    Interrupted,
-    Died,
-}
-
 /// A run in the list.
 #[derive(Debug, Serialize)]
 struct Row {
     run: RunId,
-    state: State,
+    state: RunState,
     started_at: Timestamp,
     finished_at: Option<Timestamp>,
     /// Wall time so far, or until its last event if it died.
@@ -193,12 +184,7 @@ impl SoFar {
 impl Row {
     fn new(plan: RunPlan, summary: Option<&RunSummary>, so_far: &SoFar, running: bool) -> Self {
         let started_at = plan.created_at;
-        let state = match summary {
-            Some(summary) if summary.is_cut_short() => State::Interrupted,
-            Some(_) => State::Finished,
-            None if running => State::Running,
-            None => State::Died,
-        };
+        let state = RunState::of(summary, running);
         let until = if running { Timestamp::now() } else { so_far.last.unwrap_or(started_at) };
         let so_far_seconds = until.duration_since(started_at).as_secs_f64().max(0.0);
         let count = |label: &str| match summary {
@@ -223,17 +209,6 @@ impl Row {
 
     fn count(&self, label: &str) -> usize {
         self.counts.get(label).copied().unwrap_or_default()
-    }
-}
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Interrupted => "interrupted",
-            Self::Died => "died",
-        }
     }
 }
 
@@ -323,11 +298,11 @@ fn unfinished(row: &Row, so_far: &SoFar) -> String {
     let names: Vec<_> = so_far.running.iter().map(Symbol::as_str).collect();
     let open = match (names.is_empty(), row.state) {
         (true, _) => String::new(),
-        (false, State::Running) => format!("; in training: {}", names.join(", ")),
+        (false, RunState::Running) => format!("; in training: {}", names.join(", ")),
         (false, _) => format!("; it died in the middle of {}", names.join(", ")),
     };
     lines.push(done + &open);
-    if row.state == State::Died {
+    if row.state == RunState::Died {
         lines.push(format!("mambafleet train --resume {} goes on with it", row.run));
     }
     lines.join("\n")

@@ -12,6 +12,7 @@ use mambafleet_orchestrator::{Notify, RunPlan, RunRecord, RunSummary, WorkerComm
 use mambafleet_protocol::{
     DataSource, FailureKind, JobSpec, Outcome, SkipReason, Symbol, cause_chain,
 };
+use mambafleet_report::EVALUATION_FILE;
 use mambafleet_trackers::Feed;
 use serde::Serialize;
 
@@ -213,9 +214,6 @@ fn judge(store: &Store, summary: &RunSummary, record: &Path) -> Option<Verdict> 
     }
     Some(verdict)
 }
-
-/// What the forecasts of all symbols are worth together, in the run's record.
-const EVALUATION_FILE: &str = "evaluation.json";
 
 /// The JUnit file in the run's record.
 const JUNIT_FILE: &str = "junit.xml";

@@ -23,8 +23,8 @@ const SAMPLES_OF_MANY: usize = 120;
 /// From more symbols on, there are many.
 const MANY: usize = 100;
 
-/// What a run's forecasts are worth together, in its record.
-const EVALUATION_FILE: &str = "evaluation.json";
+/// What the forecasts of a run's symbols are worth together, in its record.
+pub const EVALUATION_FILE: &str = "evaluation.json";
 
 /// A run of the store: its record is read on whenever [`poll`](Self::poll) is called.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Follower {
         }
     }
 
-    /// The page as it is now, compared with `other`, or with the newest run before this one that has some
+    /// The page as it is now, compared with `other`, or with the newest run before this one that has half
     /// of its symbols.
     #[must_use]
     pub fn page(&self, other: Option<&RunId>) -> Page {

@@ -14,13 +14,13 @@ mod tail;
 use mambafleet_artifacts::Store;
 use mambafleet_protocol::RunId;
 
-pub use follow::Follower;
+pub use follow::{EVALUATION_FILE, Follower};
 
 use crate::model::{Detail, Page};
 
 /// Everything about a run of the store: the page, and the details of all symbols in the order of its rows;
 /// nothing if there is no such run. It is compared with `compare`, or with the newest run before it that
-/// has some of its symbols.
+/// has half of its symbols.
 #[must_use]
 pub fn everything(
     store: &Store,

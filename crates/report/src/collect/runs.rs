@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mambafleet_artifacts::Store;
-use mambafleet_orchestrator::{EventLog, RunRecord, RunSummary};
-use mambafleet_protocol::{Outcome, RunId, Symbol};
+use mambafleet_orchestrator::{CompleteRun, EventLog, RunRecord, RunSummary, last_complete_run};
+use mambafleet_protocol::{RunId, Symbol};
 
 use super::follow::without;
+use crate::RunView;
 use crate::model::{LastSuccess, RunLine, RunState};
 use crate::view::millis;
-use crate::{Num, RunView};
 
 /// Runs that a page lists.
 const LISTED: usize = 50;
@@ -67,18 +67,7 @@ pub(super) fn newest(store: &Store) -> Vec<RunLine> {
 
 fn line(store: &Store, run: &RunId) -> RunLine {
     if let Some(summary) = summary(&store.runs_dir(), run) {
-        let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. });
-        let outcomes = || summary.symbols.iter().map(|symbol| &symbol.outcome);
-        let finished = !summary.is_cut_short();
-        return RunLine {
-            id: run.to_string(),
-            started_at: millis(summary.started_at),
-            state: if finished { RunState::Finished } else { RunState::Interrupted },
-            symbols: summary.symbols.len(),
-            good: outcomes().filter(|outcome| outcome.is_good()).count(),
-            failed: outcomes().filter(|outcome| failed(outcome)).count(),
-            seconds: Some(Num(summary.seconds)),
-        };
+        return RunLine::from(&summary);
     }
     let view = plain(store, run);
     let (of, counts) = (view.run(), view.counts());
@@ -93,19 +82,10 @@ fn line(store: &Store, run: &RunId) -> RunLine {
     }
 }
 
-/// The newest run of exactly the symbols of this one in which all went well, up to this one.
+/// The newest run in which all symbols of this one went well, up to this one.
 pub(super) fn last_success(store: &Store, run: &RunId, view: &RunView) -> Option<LastSuccess> {
     let symbols: BTreeSet<&Symbol> = view.symbols().collect();
-    let runs = store.runs_dir();
-    for earlier in all(store).iter().filter(|earlier| *earlier <= run) {
-        let Some(summary) = summary(&runs, earlier) else { continue };
-        let of: BTreeSet<&Symbol> = summary.symbols.iter().map(|symbol| &symbol.symbol).collect();
-        if of == symbols {
-            // Each summary names it, so the newest of the set is enough.
-            let named = summary.last_successful_run.map(|last| (last.run, last.finished_at));
-            let (run, at) = named?;
-            return Some(LastSuccess { run: run.to_string(), finished_at: millis(at) });
-        }
-    }
-    None
+    let found = last_complete_run(&store.runs_dir(), &symbols, Some(run));
+    let CompleteRun { run, finished_at } = without("the last success", found)?;
+    Some(LastSuccess { run: run.to_string(), finished_at: millis(finished_at) })
 }

@@ -8,6 +8,7 @@ mod timeline;
 
 use std::fmt;
 
+use mambafleet_orchestrator::RunSummary;
 use mambafleet_protocol::{FailureKind, Spent, StageTimes};
 use serde::Serialize;
 use serde_json::Value;
@@ -98,6 +99,30 @@ pub enum RunState {
     Interrupted,
     /// Nobody carries it out, and it has left no summary.
     Died,
+}
+
+impl RunState {
+    /// The state of a run that has left this summary; without one, whether somebody carries it out decides.
+    #[must_use]
+    pub fn of(summary: Option<&RunSummary>, running: bool) -> Self {
+        match summary {
+            Some(summary) if summary.is_cut_short() => Self::Interrupted,
+            Some(_) => Self::Finished,
+            None if running => Self::Running,
+            None => Self::Died,
+        }
+    }
+
+    /// As people and programs are told.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+            Self::Died => "died",
+        }
+    }
 }
 
 /// Symbols by state; together they are all of them.
@@ -348,6 +373,21 @@ pub struct RunLine {
     pub failed: usize,
     /// Its wall time, if it has ended.
     pub seconds: Option<Num>,
+}
+
+impl From<&RunSummary> for RunLine {
+    fn from(summary: &RunSummary) -> Self {
+        let outcomes = || summary.symbols.iter().map(|symbol| &symbol.outcome);
+        Self {
+            id: summary.run.to_string(),
+            started_at: summary.started_at.as_millisecond(),
+            state: RunState::of(Some(summary), false),
+            symbols: summary.symbols.len(),
+            good: outcomes().filter(|outcome| outcome.is_good()).count(),
+            failed: summary.count("failed"),
+            seconds: Some(Num(summary.seconds)),
+        }
+    }
 }
 
 /// What has changed of a page since a version of it.

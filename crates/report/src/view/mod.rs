@@ -343,7 +343,7 @@ impl RunView {
         run.signal = summary.signal.map(|number| {
             signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
         });
-        run.state = if summary.is_cut_short() { RunState::Interrupted } else { RunState::Finished };
+        run.state = RunState::of(Some(summary), false);
         let of = summary.time;
         let (idle, own) = (of.idle_seconds, of.orchestrator_cpu_seconds);
         self.time = Some(Time::of(&of.stages, Some(idle), Some(own), of.worker_memory));
