@@ -7,7 +7,7 @@ use mambafleet_protocol::{Comparison, Headline, SkipReason, Spent};
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Span, SpanState};
+use crate::model::{RunLine, Span, SpanState};
 
 fn symbol(name: &str) -> Symbol {
     name.parse().unwrap()
@@ -446,4 +446,24 @@ proptest! {
         prop_assert!(page.symbols.iter().all(|row| row.spark.len() <= SPARK));
         prop_assert_eq!(view.changed_since(0).rows.len(), page.symbols.len());
     }
+}
+
+#[test]
+fn a_signal_that_left_nothing_undone_cut_nothing_short() {
+    let ended = |signal, outcome| {
+        let of_a = SymbolSummary {
+            symbol: symbol("A"),
+            last_success: None,
+            attempt_seconds: 0.0,
+            outcome,
+        };
+        let time = RunTime::default();
+        RunLine::from(&RunSummary::new(run_id(), at(0), 1.0, signal, time, vec![of_a]))
+    };
+    let done = || Outcome::UpToDate { generation: 1 };
+    let undone = || Outcome::Interrupted { started: true };
+    assert_eq!(ended(Some(2), done()).state, RunState::Finished);
+    assert_eq!(ended(None, done()).state, RunState::Finished);
+    let line = ended(Some(2), undone());
+    assert_eq!((line.state, line.good, line.failed), (RunState::Interrupted, 0, 0));
 }
